@@ -1,0 +1,20 @@
+/**
+ * What a verb may know of the process it runs in. `cli/main.ts` makes it from the real process; a test
+ * makes one that collects what is printed.
+ */
+export interface World {
+  /** Write to standard output as it is: the caller ends its lines. */
+  out(text: string): void
+  /** Progress, notes and errors, on standard error. */
+  err(text: string): void
+  /** A person looks at standard output: colour and live lines are welcome. */
+  tty: boolean
+  /** Width of the terminal in characters. */
+  columns: number
+  env: Readonly<Record<string, string | undefined>>
+  now(): Date
+  /** Fires at the first Ctrl-C or SIGTERM: finish what is under way and return. */
+  signal: AbortSignal
+  /** The exit status if the verb returns normally; 0 unless set. */
+  exit(status: number): void
+}

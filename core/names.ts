@@ -1,0 +1,109 @@
+/**
+ * The only file that spells a resource's name. Production has no suffix; a test instance has one
+ * (`ztf_alert_data-rc1`), so that two instances in a project share nothing.
+ */
+import { NightjarError } from './errors.ts'
+import type { Night } from './night.ts'
+
+export type Survey = 'ztf' | 'lsst'
+
+export const surveys: readonly Survey[] = ['ztf', 'lsst']
+
+export interface Instance {
+  survey: Survey
+  /** The cloud project; on one machine a word that keeps bucket names alike. */
+  project: string
+  /** Absent in production. */
+  instance?: string
+}
+
+/** Everything that `core/pipeline.ts` may read or write, by the word used there. */
+export type TopicWord =
+  'alert_data' | 'alert_avro_bucket' | 'exgalac_trans' | 'salt2' | 'ledger' | 'dead_letter'
+
+export type BucketWord = 'alert_avro_bucket' | 'broker_files' | 'sncosmo'
+
+/** Check a survey's name as it comes from a command line or the environment. */
+export function parseSurvey(text: string): Survey {
+  const survey = surveys.find((known) => known === text)
+  if (survey === undefined) {
+    throw new NightjarError(
+      'config_invalid',
+      `Cannot take survey "${text}": known are ${surveys.join(' and ')}`,
+    )
+  }
+  return survey
+}
+
+/** Check an instance's name: it becomes part of every resource name, so only `[a-z][a-z0-9]*`. */
+export function parseInstance(text: string): string {
+  if (!/^[a-z][a-z0-9]{0,15}$/.test(text)) {
+    throw new NightjarError(
+      'config_invalid',
+      `Cannot take instance "${text}": it must be a letter and up to 15 letters or digits, lower case`,
+    )
+  }
+  return text
+}
+
+const suffix = ({ instance }: Instance): string => (instance === undefined ? '' : `-${instance}`)
+
+/** `ztf_alert_data`, `ztf_alert_data-rc1`. */
+export function topicName(at: Instance, word: TopicWord): string {
+  return `${at.survey}_${word}${suffix(at)}`
+}
+
+/** A subscription is named after its topic and its reader: `ztf_alert_data-archive`. */
+export function subscriptionName(at: Instance, word: TopicWord, reader: string): string {
+  return `${topicName(at, word)}-${reader}`
+}
+
+/** `{project}_ztf_alert_avro_bucket`, `{project}-broker_files`, `{project}_ztf-sncosmo`. */
+export function bucketName(at: Instance, word: BucketWord): string {
+  switch (word) {
+    case 'alert_avro_bucket':
+      return `${at.project}_${at.survey}_alert_avro_bucket${suffix(at)}`
+    case 'broker_files':
+      return `${at.project}-broker_files${suffix(at)}`
+    case 'sncosmo':
+      return `${at.project}_${at.survey}-sncosmo${suffix(at)}`
+  }
+}
+
+/** The data set of a survey, `ztf_alerts`; BigQuery allows no dash, so an instance joins by `_`. */
+export function datasetName({ survey, instance }: Instance): string {
+  return instance === undefined ? `${survey}_alerts` : `${survey}_alerts_${instance}`
+}
+
+/** The table of a schema version, `alerts_v4_02`; packets that name no version share one table. */
+export function alertTableName(version: string | undefined): string {
+  if (version === undefined) return 'alerts_unversioned'
+  return `alerts_v${version.replaceAll(/[^A-Za-z0-9]+/g, '_')}`
+}
+
+/** The Kafka topic of a night's public alerts. */
+export function kafkaTopicName(survey: Survey, night: Night): string {
+  return survey === 'ztf' ? `ztf_${night}_programid1` : `lsst_${night}`
+}
+
+/** A Kafka group always carries survey and instance: two instances must not share partitions. */
+export function groupId(at: Instance, user?: string): string {
+  const name = `nightjar-${at.survey}-${at.instance ?? 'production'}`
+  return user === undefined ? name : `${user}-${name}`
+}
+
+/** An archived packet: `{kafka topic}/{objectId}/{candid}.avro`. */
+export function archiveName(kafkaTopic: string, objectId: string, candid: bigint): string {
+  return `${kafkaTopic}/${objectId}/${candid}.avro`
+}
+
+/** Where other bytes under the same identity are kept: `{candid}.{crc32c}.avro`. */
+export function archiveBesideName(
+  kafkaTopic: string,
+  objectId: string,
+  candid: bigint,
+  crc32c: number,
+): string {
+  const check = crc32c.toString(16).padStart(8, '0')
+  return `${kafkaTopic}/${objectId}/${candid}.${check}.avro`
+}

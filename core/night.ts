@@ -1,0 +1,47 @@
+/**
+ * A night is named by the UTC date at its beginning, `YYYYMMDD`, as the survey names its Kafka topic.
+ * Palomar's night begins near 02:00 UTC and ends near 13:00 UTC, Cerro Pachón's near 23:00 and 10:00.
+ */
+import { NightjarError } from './errors.ts'
+import type { Survey } from './names.ts'
+
+export type Night = string
+
+/** Check a night as typed by a person: `20261121` or `2026-11-21`. */
+export function parseNight(text: string): Night {
+  const match = /^(\d{4})-?(\d{2})-?(\d{2})$/.exec(text)
+  if (match) {
+    const [, year, month, day] = match
+    const iso = `${year}-${month}-${day}`
+    const date = new Date(`${iso}T00:00:00Z`)
+    if (!Number.isNaN(date.getTime()) && date.toISOString().startsWith(iso)) {
+      return `${year}${month}${day}`
+    }
+  }
+  throw new NightjarError(
+    'config_invalid',
+    `Cannot take night "${text}": it must be a UTC date such as 20261121`,
+  )
+}
+
+/** The night in a Kafka topic's name, or undefined where the name has no date of eight digits. */
+export function nightOfTopic(kafkaTopic: string): Night | undefined {
+  return /(?:^|_)(20\d{6})(?:_|$)/.exec(kafkaTopic)?.[1]
+}
+
+/**
+ * Hours by which a survey's night is shifted before its date is read, so that all of one night falls
+ * on the UTC date of its beginning.
+ */
+const shiftHours: Record<Survey, number> = { ztf: 0, lsst: -12 }
+
+/** The night in which a Julian date (days, UTC) lies. */
+export function nightOfJd(jd: number, survey: Survey): Night {
+  const ms = (jd - 2440587.5) * 86_400_000 + shiftHours[survey] * 3_600_000
+  return nightOfDate(new Date(ms))
+}
+
+/** The UTC date of an instant, as a night is written. */
+export function nightOfDate(date: Date): Night {
+  return date.toISOString().slice(0, 10).replaceAll('-', '')
+}

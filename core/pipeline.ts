@@ -1,0 +1,72 @@
+/**
+ * The table of contents: each stage, what it reads and what it writes. `infra/` makes topics,
+ * subscriptions, functions and permissions from it, `functions/main.ts` and `local/main.ts` wire the
+ * same handlers to it, the audit checks each stage's input against it. Nothing repeats it.
+ */
+import type { BucketWord, Survey, TopicWord } from './names.ts'
+
+export interface Stage {
+  /** One sentence for people: help, dashboard, report. */
+  does: string
+  reads: TopicWord
+  /** Topics that carry its results. Ledger and dead letters are every stage's. */
+  writes: readonly TopicWord[]
+  bucket?: BucketWord
+  table?: string
+  surveys: readonly Survey[]
+  /** What a cloud function of it is given. */
+  memory: '256Mi' | '512Mi' | '1Gi'
+}
+
+export const stages = {
+  archive: {
+    does: 'store every alert as a schema-fixed Avro file',
+    reads: 'alert_data',
+    writes: [],
+    bucket: 'alert_avro_bucket',
+    surveys: ['ztf', 'lsst'],
+    memory: '512Mi',
+  },
+  warehouse: {
+    does: 'store every alert, without cutouts, as a row',
+    reads: 'alert_data',
+    writes: [],
+    table: 'alerts',
+    surveys: ['ztf', 'lsst'],
+    memory: '512Mi',
+  },
+  exgalac: {
+    does: 'pick out extragalactic transients',
+    reads: 'alert_data',
+    writes: ['exgalac_trans'],
+    surveys: ['ztf'],
+    memory: '256Mi',
+  },
+} as const satisfies Record<string, Stage>
+
+export type StageName = keyof typeof stages
+
+/** The first of all: it has no subscription, it reads the survey's stream itself. */
+export const intake = 'intake'
+
+/** What a bucket announces its new objects on. */
+export const noticeTopics: Partial<Record<BucketWord, TopicWord>> = {
+  alert_avro_bucket: 'alert_avro_bucket',
+}
+
+/** The stages that a survey's alerts go through, in the order of the table. */
+export function stagesOf(survey: Survey): StageName[] {
+  const names = Object.keys(stages) as StageName[]
+  return names.filter((name) => (stages[name].surveys as readonly Survey[]).includes(survey))
+}
+
+/** Every topic that exists for a survey: what is read, written, announced, and the two for all. */
+export function topicsOf(survey: Survey): TopicWord[] {
+  const words = new Set<TopicWord>(['alert_data', 'alert_avro_bucket'])
+  for (const name of stagesOf(survey)) {
+    const stage: Stage = stages[name]
+    words.add(stage.reads)
+    for (const word of stage.writes) words.add(word)
+  }
+  return [...words, 'ledger', 'dead_letter']
+}
