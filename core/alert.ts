@@ -22,12 +22,11 @@ export const kafkaAttributes = {
 } as const
 
 /** The stage that a replayed message is for; the other stages' subscriptions filter it out. */
-export const forStageAttribute = 'nightjar.for'
+export const forStageAttribute = 'nightjar_for'
 
 /** The filter of a stage's subscription: everything but what is replayed for another stage. */
 export function stageFilter(stage: string): string {
-  const name = `attributes."${forStageAttribute}"`
-  return `NOT attributes:"${forStageAttribute}" OR ${name} = "${stage}"`
+  return `NOT attributes:${forStageAttribute} OR attributes.${forStageAttribute} = "${stage}"`
 }
 
 /** Read the occurrence from a message's attributes. */
