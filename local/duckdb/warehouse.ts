@@ -1,0 +1,176 @@
+/**
+ * One DuckDB file and the one instance that this process has of it, shared by all tables that are
+ * open on it. DuckDB lets one process at a time write a file, and its locks do not guard against a
+ * second instance in the same process, so the instances are counted here.
+ */
+import { resolve } from 'node:path'
+
+import { DuckDBInstance } from '@duckdb/node-api'
+import type { DuckDBConnection } from '@duckdb/node-api'
+
+import { NightjarError } from '../../core/errors.ts'
+import { createCatalog } from './catalog.ts'
+import type { Catalog } from './catalog.ts'
+import { literal } from './columns.ts'
+import { engineSentence, isFatal } from './faults.ts'
+
+export interface WarehouseOptions {
+  file: string
+  memoryLimitMb?: number
+  threads?: number
+  readOnly?: boolean
+}
+
+export interface Warehouse {
+  /** A connection of the caller's own; who asks for it closes it. */
+  connect(): Promise<DuckDBConnection>
+  /** Run work on the one connection that writes, alone: transactions never conflict. */
+  exclusive<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T>
+  catalog(dataset: string): Catalog
+  /** Give the warehouse back. The last one to do so has it checkpointed and closed. */
+  release(): Promise<void>
+}
+
+/** The name that the file has inside the instance. */
+export const catalogName = 'nightjar'
+
+/**
+ * Rows per row group of the file. A checkpoint writes the last, unfilled group anew, and a group of
+ * DuckDB's own 122,880 rows is a gigabyte of nested alerts.
+ */
+const rowGroupSize = 8192
+
+/** Bytes of write-ahead log at which a commit checkpoints; that much is in memory and read at start. */
+const checkpointBytes = '64MB'
+
+interface Entry {
+  warehouse: Promise<Warehouse>
+  holders: number
+}
+
+const entries = new Map<string, Entry>()
+const closings = new Map<string, Promise<void>>()
+
+/** The warehouse of a file: the one that is open in this process, or a new one. */
+export async function acquireWarehouse(options: WarehouseOptions): Promise<Warehouse> {
+  const file = resolve(options.file)
+  while (closings.has(file)) await closings.get(file)
+
+  const entry = entries.get(file) ?? { warehouse: openWarehouse({ ...options, file }), holders: 0 }
+  entries.set(file, entry)
+  entry.holders++
+  try {
+    const warehouse = await entry.warehouse
+    let held = true
+    return {
+      ...warehouse,
+      async release() {
+        if (!held) return
+        held = false
+        if (--entry.holders > 0) return
+        entries.delete(file)
+        const closing = warehouse.release()
+        closings.set(
+          file,
+          closing.catch(() => undefined).then(() => void closings.delete(file)),
+        )
+        await closing
+      },
+    }
+  } catch (error) {
+    if (--entry.holders === 0) entries.delete(file)
+    throw error
+  }
+}
+
+async function openWarehouse(options: WarehouseOptions): Promise<Warehouse> {
+  let instance: Promise<DuckDBInstance> | undefined = openInstance(options)
+  let writer: DuckDBConnection | undefined
+  let last: Promise<unknown> = Promise.resolve()
+  const catalogs = new Map<string, Catalog>()
+  await instance
+
+  async function connect(): Promise<DuckDBConnection> {
+    instance ??= openInstance(options)
+    const connection = await (await instance).connect()
+    await connection.run(`USE ${catalogName}`)
+    return connection
+  }
+
+  async function run<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+    writer ??= await connect()
+    try {
+      return await work(writer)
+    } catch (error) {
+      if (isFatal(error)) await abandon()
+      throw error
+    }
+  }
+
+  async function abandon(): Promise<void> {
+    const abandoned = await instance
+    writer?.closeSync()
+    writer = undefined
+    instance = undefined
+    catalogs.clear()
+    abandoned?.closeSync()
+  }
+
+  function exclusive<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+    const turn = last.then(() => run(work))
+    last = turn.catch(() => undefined)
+    return turn
+  }
+
+  return {
+    connect,
+    exclusive,
+    catalog(dataset) {
+      const catalog = catalogs.get(dataset) ?? createCatalog(dataset)
+      catalogs.set(dataset, catalog)
+      return catalog
+    },
+    async release() {
+      await last
+      try {
+        if (options.readOnly !== true) await exclusive((connection) => connection.run('CHECKPOINT'))
+      } finally {
+        // What could not be checkpointed is in the write-ahead log.
+        await abandon()
+      }
+    },
+  }
+}
+
+async function openInstance({
+  file,
+  memoryLimitMb = 256,
+  threads = 2,
+  readOnly = false,
+}: WarehouseOptions): Promise<DuckDBInstance> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    memory_limit: `${memoryLimitMb}MB`,
+    threads: String(threads),
+    preserve_insertion_order: 'false',
+    wal_autocheckpoint: checkpointBytes,
+    temp_directory: `${file}.tmp`,
+    autoinstall_known_extensions: 'false',
+  })
+  const connection = await instance.connect()
+  try {
+    const how = readOnly ? 'READ_ONLY' : `ROW_GROUP_SIZE ${rowGroupSize}`
+    await connection.run(`ATTACH ${literal(file)} AS ${catalogName} (${how})`)
+    return instance
+  } catch (cause) {
+    connection.closeSync()
+    instance.closeSync()
+    const said = engineSentence(cause)
+    throw new NightjarError(
+      /lock/i.test(said) ? 'home_busy' : 'home_unusable',
+      `Cannot open the warehouse "${file}": ${said}`,
+      { cause },
+    )
+  } finally {
+    connection.closeSync()
+  }
+}
