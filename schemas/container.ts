@@ -39,6 +39,8 @@ export interface Container {
 export interface Header {
   /** The bytes up to the sync marker. */
   bytes: Buffer
+  /** Where the text of the schema begins. */
+  schemaAt: number
   schema: Schema
   codec: Codec
   metadata: ReadonlyMap<string, Uint8Array>
@@ -192,6 +194,7 @@ function readHeader(bytes: Uint8Array): Header {
     throw undecodable(bytes, 0, `it begins with ${begin || 'nothing'}, not with 4f626a01`)
   }
   const metadata = new Map<string, Uint8Array>()
+  let schemaAt = 0
   let position = magic.length
   for (;;) {
     const open = varintAt(bytes, position)
@@ -207,7 +210,9 @@ function readHeader(bytes: Uint8Array): Header {
       const key = bytesAt(bytes, position)
       const value = bytesAt(bytes, key.end)
       position = value.end
-      metadata.set(Buffer.from(key.value).toString(), value.value.slice())
+      const name = Buffer.from(key.value).toString()
+      metadata.set(name, value.value.slice())
+      if (name === 'avro.schema') schemaAt = value.end - value.value.byteLength
     }
   }
   const text = metadata.get('avro.schema')
@@ -216,6 +221,7 @@ function readHeader(bytes: Uint8Array): Header {
   const codec = metadata.get('avro.codec')
   return {
     bytes: Buffer.from(bytes.subarray(0, position)),
+    schemaAt,
     schema: parseSchema(text),
     codec: codec ? parseCodec(Buffer.from(codec).toString()) : 'null',
     metadata,

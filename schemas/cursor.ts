@@ -11,8 +11,8 @@ import { stringAt } from './text.ts'
 export interface Cursor {
   view: DataView
   bytes: Uint8Array
-  /** The same bytes once more, for the string reader of Buffer. */
-  buffer: Buffer
+  /** The same bytes once more, if a string was made of them. */
+  buffer: Buffer | undefined
   at: number
   /** Nesting of recursive records. */
   depth: number
@@ -27,7 +27,7 @@ const empty = new Uint8Array(0)
 export const cursor: Cursor = {
   view: new DataView(empty.buffer),
   bytes: empty,
-  buffer: Buffer.from(empty.buffer),
+  buffer: undefined,
   at: 0,
   depth: 0,
   credit: 0,
@@ -48,7 +48,7 @@ export function seek(bytes: Uint8Array, position: number): void {
   if (cursor.bytes !== bytes) {
     cursor.bytes = bytes
     cursor.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    cursor.buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    cursor.buffer = undefined
   }
   cursor.at = position
   cursor.depth = 0
@@ -163,7 +163,7 @@ export function readString(c: Cursor): string {
   const length = readLength(c)
   const start = c.at
   c.at = start + length
-  return stringAt(c.buffer, c.view, start, length)
+  return stringAt(c, start, length)
 }
 
 /** Bytes, as a view into the packet. */

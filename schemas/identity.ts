@@ -53,6 +53,13 @@ const places = {
   ],
 } as const satisfies Record<string, readonly [Path, ...Path[]]>
 
+// Test packets name the object only here, behind the histories: looked at only if need be.
+const parents: readonly Path[] = [
+  ['diaObject', 'diaObjectId'],
+  ['ssObject', 'ssObjectId'],
+  ['ssSource', 'ssObjectId'],
+]
+
 const identifiers = new WeakMap<Schema, Identifier>()
 
 /** The identifier of a schema, compiled once. */
@@ -77,11 +84,12 @@ function createIdentifier(schema: Schema): Identifier {
     place(places.ra),
     place(places.dec),
   ])
+  const projectParents = compileProjector(schema, parents)
   const declared = declaredVersion(schema)
 
   return function identify(data) {
     const [object, moving, source, jd, mjd, fid, written, ra, dec] = project(data, 0)
-    const objectId = parseObjectId(object) ?? parseObjectId(moving)
+    const objectId = parseObjectId(object) ?? parseObjectId(moving) ?? parentOf(data)
     const candid = parseCandid(source)
     if (objectId === undefined || candid === undefined) throw unidentified(schema, objectId)
 
@@ -94,6 +102,14 @@ function createIdentifier(schema: Schema): Identifier {
     if (typeof ra === 'number') key.ra = ra
     if (typeof dec === 'number') key.dec = dec
     return key
+  }
+
+  function parentOf(data: Uint8Array): string | undefined {
+    for (const id of projectParents(data, 0)) {
+      const objectId = parseObjectId(id)
+      if (objectId !== undefined) return objectId
+    }
+    return undefined
   }
 }
 

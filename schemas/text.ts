@@ -1,3 +1,5 @@
+import type { Cursor } from './cursor.ts'
+
 // Names of filters, programs, versions and images repeat from alert to alert. A direct-mapped table
 // finds them by their bytes, which costs a third of making the string anew.
 const slots = 4096
@@ -14,10 +16,11 @@ const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  * The string of `length` bytes at `start`. The caller has checked that they are there. Throws
  * `TypeError` on bytes that are not UTF-8, for a replaced letter would be another name.
  */
-export function stringAt(bytes: Buffer, view: DataView, start: number, length: number): string {
+export function stringAt(c: Cursor, start: number, length: number): string {
   if (length === 0) return ''
-  if (length > longest || length < 4) return make(bytes, start, length)
+  if (length > longest || length < 4) return make(c, start, length)
 
+  const { view } = c
   // The last four bytes may overlap the words before them, so no length needs a tail.
   const last = start + length - 4
   let hash = length ^ view.getUint32(last)
@@ -30,7 +33,7 @@ export function stringAt(bytes: Buffer, view: DataView, start: number, length: n
   const home = slot * longest
   if (lengths[slot] === length && isSame(view, start, last, home)) return kept[slot] as string
 
-  const text = make(bytes, start, length)
+  const text = make(c, start, length)
   for (let i = 0; i < length; i++) arena[home + i] = view.getUint8(start + i)
   lengths[slot] = length
   kept[slot] = text
@@ -45,7 +48,9 @@ function isSame(view: DataView, start: number, last: number, home: number): bool
   return view.getUint32(last) === arenaView.getUint32(last + shift)
 }
 
-function make(bytes: Buffer, start: number, length: number): string {
+function make(c: Cursor, start: number, length: number): string {
+  const { buffer, byteOffset, byteLength } = c.bytes
+  const bytes = (c.buffer ??= Buffer.from(buffer, byteOffset, byteLength))
   const text = bytes.toString('utf8', start, start + length)
   // Node puts U+FFFD in place of what is not UTF-8. Only then is it worth asking which it was.
   return text.includes('\ufffd') ? strict.decode(bytes.subarray(start, start + length)) : text
