@@ -49,7 +49,8 @@ export interface ReceiveOptions {
  * rejects, or takes longer than the ack deadline, has it delivered again. It resolves when the signal
  * has fired and the last ack is durable, and rejects with `home_busy` where the answer allows only
  * one receiver at a time.
- * `backlog` counts what is not acked yet: a hint in the cloud, exact on one machine.
+ * `backlog` counts what is not acked yet, or not yet passed by the filter: a hint in the cloud, where it
+ * comes minutes late; on one machine it is 0 when and only when nothing is left.
  */
 export interface Subscription {
   receive(handle: (delivery: Delivery) => Promise<void>, options: ReceiveOptions): Promise<void>

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS message (
   attributes TEXT NOT NULL,
   data BLOB NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS message_of_topic ON message (topic, seq);
+CREATE INDEX IF NOT EXISTS message_of_topic ON message (topic, seq, size);
 
 -- cursor: every message up to it is acked; acked: those above it that are too, as JSON;
 -- delivered: the highest ever handed out, so that a crash counts as an attempt.

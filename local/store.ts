@@ -7,10 +7,10 @@
  * same name finds it and completes it. An object that is replaced is small and lives in its row, so
  * that its bytes and its generation change together.
  */
-import { crc32c } from '@node-rs/crc32'
 import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
+import { crc32c } from '../core/crc32c.ts'
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import type { Message, Store, StoredObject } from '../core/ports.ts'
 import type { Journal } from './journal.ts'

@@ -250,21 +250,21 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
     async backlog() {
       const now = row.get(id)
       if (now === undefined) return { messages: 0, bytes: 0 }
-      const skip = new Set<number>(JSON.parse(String(now['acked'])) as number[])
-      const pending = journal.statement(
-        'SELECT seq, size, attributes FROM message WHERE topic = ? AND seq > ?',
-      )
-      let count = 0
-      let bytes = 0
-      for (const message of pending.iterate(topic, Number(now['cursor']))) {
-        if (skip.has(Number(message['seq']))) continue
-        if (!matches(JSON.parse(String(message['attributes'])) as Record<string, string>)) continue
-        count++
-        bytes += Number(message['size'])
-      }
-      return { messages: count, bytes }
+      const { cursor, acked } = now
+      const pending = journal
+        .statement(
+          `SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM message
+           WHERE topic = ? AND seq > ? AND seq NOT IN (SELECT value FROM json_each(?))`,
+        )
+        .get(topic, Number(cursor), String(acked))
+      return { messages: Number(pending?.['messages']), bytes: Number(pending?.['bytes']) }
     },
-    async close() {},
+    async close() {
+      if (options.expireMs === undefined) return
+      await journal.write((db) => {
+        db.prepare('DELETE FROM subscription WHERE id = ?').run(id)
+      })
+    },
   }
 }
 

@@ -1,0 +1,101 @@
+/** `nightjar`: one verb a file, each made into a command of its own. */
+import { Command, CommanderError } from 'commander'
+
+import { NightjarError, sentenceOf } from '../core/errors.ts'
+import { auditCommand } from './audit.ts'
+import { inspectCommand } from './inspect.ts'
+import { queryCommand } from './query.ts'
+import { replayCommand } from './replay.ts'
+import { runCommand } from './run.ts'
+import { simulateCommand } from './simulate.ts'
+import { statusCommand } from './status.ts'
+import { subscribeCommand } from './subscribe.ts'
+import type { World } from './world.ts'
+
+const verbs = [
+  runCommand,
+  simulateCommand,
+  auditCommand,
+  replayCommand,
+  queryCommand,
+  subscribeCommand,
+  statusCommand,
+  inspectCommand,
+]
+
+/** The whole program, for a world. */
+export function nightjar(world: World): Command {
+  const program = new Command('nightjar')
+    .description('An astronomical alert broker that accounts for every alert.')
+    .version('0.1.0')
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      `
+A first night, without a cloud account:
+  $ nightjar simulate --out night
+  $ nightjar run --from night --once
+  $ nightjar query "SELECT objectId, candidate.magpsf FROM alerts LIMIT 5"
+
+Everything is kept in the folder .nightjar, or where --home or NIGHTJAR_HOME says.`,
+    )
+  for (const verb of verbs) program.addCommand(verb(world))
+  for (const command of [program, ...program.commands]) {
+    command
+      .exitOverride()
+      .helpCommand(false)
+      .configureOutput({ writeOut: world.out, writeErr: world.err, getOutHelpWidth: () => 100 })
+  }
+  return program
+}
+
+/**
+ * Run one command line. Answers the exit status: 0 done, 1 the answer is no or something failed, 2 the
+ * command line cannot be understood.
+ */
+export async function runCommandLine(world: World, words: readonly string[]): Promise<number> {
+  let status = 0
+  const program = nightjar({ ...world, exit: (wanted) => (status = wanted) })
+  try {
+    await program.parseAsync(words, { from: 'user' })
+    return status
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    world.err(`nightjar: ${sentenceOf(error)}\n`)
+    if (!(error instanceof NightjarError) && world.env['NIGHTJAR_DEBUG']) {
+      world.err(`${error instanceof Error ? error.stack : ''}\n`)
+    }
+    return error instanceof NightjarError && error.code === 'config_invalid' ? 2 : 1
+  }
+}
+
+/** The real world of a process: the first Ctrl-C asks for an orderly end, the second one ends. */
+function realWorld(): World {
+  const stop = new AbortController()
+  const onSignal = (): void => {
+    if (stop.signal.aborted) process.exit(130)
+    stop.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  // A reader who has seen enough, such as `head`, is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    tty: process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined,
+    columns: process.stdout.columns ?? 100,
+    env: process.env,
+    now: () => new Date(),
+    signal: stop.signal,
+    exit() {},
+  }
+}
+
+if (import.meta.main) {
+  process.exitCode = await runCommandLine(realWorld(), process.argv.slice(2))
+  process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM')
+}

@@ -1,0 +1,192 @@
+/** `nightjar run`: the whole broker in one process. */
+import { Command } from 'commander'
+
+import type { HandlerWorld } from '../functions/handlers.ts'
+import { handlers } from '../functions/handlers.ts'
+import { createStage } from '../functions/stage.ts'
+import { openFileSource } from '../consumer/files/source.ts'
+import { createIntake, type Intake } from '../consumer/intake.ts'
+import { createRelay, type Relay } from '../consumer/relay.ts'
+import { knownNights } from '../conductor/nights.ts'
+import type { Log } from '../core/log.ts'
+import { kafkaTopicName } from '../core/names.ts'
+import { nightOfDate, nightOfTopic, type Night } from '../core/night.ts'
+import { startBroker, openGround, type Broker, type Ground } from '../local/broker.ts'
+import { bundledSchemas } from '../schemas/registry.ts'
+import { auditOf } from './audit.ts'
+import { serveHome } from './door.ts'
+import { instanceOf, nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
+import { createLog } from './log.ts'
+import { createProgress } from './progress.ts'
+import { formatSummary } from './summary.ts'
+import type { World } from './world.ts'
+
+interface RunOptions extends HomeOptions {
+  from?: string[]
+  night?: Night
+  rate?: number
+  once?: boolean
+  json?: boolean
+}
+
+/** The command. */
+export function runCommand(world: World): Command {
+  const command = new Command('run')
+    .description(
+      'Run the whole broker here: take alerts in, archive them, store them as rows, pick out ' +
+        'extragalactic transients, and keep the ledger of what became of each.',
+    )
+    .option('--from <path...>', 'folders, .avro files, .tar.gz archives, or URLs of archives')
+    .option(
+      '--night <date>',
+      'UTC date of the night that files without one belong to',
+      nightArgument,
+    )
+    .option('--rate <n>', 'alerts a second at most', positive('rate'))
+    .option('--once', 'take in what is there, finish every stage, audit, and end')
+    .option('--json', 'print the summary as JSON')
+  return withHome(command, world)
+    .addHelpText(
+      'after',
+      `
+Ctrl-C finishes what is under way and ends; a second one ends at once, and the next start goes on
+where this one stood. With --once the exit status is 0 only if no alert is missing.
+
+Examples:
+  $ nightjar run --from night --once
+  $ nightjar run --from https://ztf.uw.edu/alerts/public/ztf_public_20181128.tar.gz --once`,
+    )
+    .action((options: RunOptions) => run(world, options))
+}
+
+async function run(world: World, options: RunOptions): Promise<void> {
+  const at = instanceOf(options)
+  const log = createLog(world)
+  const ground = await openGround(options.home, at)
+  try {
+    const broker = await startBroker({ ground, log, handlerOf: await wire(ground, log) })
+    const door = await serveHome(ground, broker)
+    const progress = createProgress({ world, broker, quiet: options.json === true })
+    try {
+      const started = performance.now()
+      const intake = await takeIn(world, options, ground, broker, log, progress.watch)
+      if (options.once === true) await Promise.race([broker.idle(world.signal), broker.failed])
+      else await Promise.race([aborted(world.signal), broker.failed])
+      progress.stop()
+      if (options.once === true && !world.signal.aborted) {
+        await report(world, options, ground, broker, intake, (performance.now() - started) / 1000)
+      }
+    } finally {
+      progress.stop()
+      await door.close()
+      await broker.close()
+    }
+    log('broker_stopped', { reason: world.signal.aborted ? 'asked to' : 'all is done' })
+  } finally {
+    await ground.close()
+  }
+}
+
+/** Wire every stage of the pipeline to the home's answers. */
+async function wire(ground: Ground, log: Log) {
+  const ledger = await ground.topic('ledger')
+  const deadLetters = await ground.topic('dead_letter')
+  const claims = await ground.bucket('broker_files')
+  return async (stage: keyof typeof handlers, table: Broker['table']) => {
+    const answers: HandlerWorld = {
+      topic: ground.topic,
+      bucket: ground.bucket,
+      table: () => Promise.resolve(table),
+      schemas: bundledSchemas(),
+    }
+    const handle = await handlers[stage](answers)
+    return createStage({ stage, handle, ledger, deadLetters, claims, log })
+  }
+}
+
+/** The relay from any source to the topics of a home. */
+export async function relayTo(ground: Ground, log: Log): Promise<Relay> {
+  return createRelay({
+    alerts: await ground.topic('alert_data'),
+    ledger: await ground.topic('ledger'),
+    deadLetters: await ground.topic('dead_letter'),
+    claims: await ground.bucket('broker_files'),
+    schemas: bundledSchemas(),
+    log,
+  })
+}
+
+/** Take in every source, one after the other; answers what came. */
+async function takeIn(
+  world: World,
+  options: RunOptions,
+  ground: Ground,
+  broker: Broker,
+  log: Log,
+  watch: (intake: Intake) => void,
+): Promise<{ records: number; bytes: number }> {
+  const store = await ground.bucket('broker_files')
+  const relay = await relayTo(ground, log)
+  const total = { records: 0, bytes: 0 }
+  for (const from of options.from ?? []) {
+    const night = options.night ?? nightOfPath(from) ?? nightOfDate(world.now())
+    const source = await openFileSource({
+      from,
+      store,
+      topic: kafkaTopicName(ground.at.survey, night),
+      watch: options.once !== true,
+    })
+    const intake = createIntake({
+      source,
+      relay,
+      log,
+      ...(options.rate !== undefined && { rate: options.rate }),
+    })
+    log('intake_started', { from })
+    watch(intake)
+    await Promise.race([intake.run(world.signal), broker.failed])
+    await source.close()
+    const { records, bytes } = intake.counts()
+    total.records += records
+    total.bytes += bytes
+    if (world.signal.aborted) break
+  }
+  return total
+}
+
+/** The night in a path such as `ztf_public_20181128.tar.gz`. */
+function nightOfPath(path: string): Night | undefined {
+  return path
+    .split(/[/.]/)
+    .map((part) => nightOfTopic(part))
+    .find((night) => night !== undefined)
+}
+
+async function report(
+  world: World,
+  options: RunOptions,
+  ground: Ground,
+  broker: Broker,
+  taken: { records: number; bytes: number },
+  seconds: number,
+): Promise<void> {
+  const nights = await knownNights(await ground.bucket('broker_files'))
+  const audits = []
+  for (const night of nights) {
+    audits.push(await auditOf(ground, (sql) => broker.table.query(sql), night, world.now()))
+  }
+  if (options.json === true) {
+    const records = audits.map(({ record }) => record)
+    world.out(`${JSON.stringify({ ...taken, seconds, nights: records }, null, 2)}\n`)
+  } else {
+    world.out(await formatSummary({ world, ground, broker, taken, seconds, audits }))
+  }
+  if (audits.some(({ record }) => record.state !== 'complete')) world.exit(1)
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

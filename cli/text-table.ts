@@ -1,0 +1,46 @@
+/** Rows of text in columns: numbers to the right, words to the left, a rule under the heads. */
+export function formatTable(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const numeric = heads.map((_, i) => rows.every((row) => /^[-+.,\d%–]*$/.test(row[i] ?? '')))
+  const widths = heads.map((head, i) =>
+    Math.max(head.length, ...rows.map((row) => (row[i] ?? '').length)),
+  )
+  const line = (cells: readonly string[]): string =>
+    widths
+      .map((width, i) => {
+        const cell = cells[i] ?? ''
+        return numeric[i] ? cell.padStart(width) : cell.padEnd(width)
+      })
+      .join('  ')
+      .trimEnd()
+  const rule = widths.map((width) => '─'.repeat(width)).join('──')
+  return [line(heads), rule, ...rows.map(line)].join('\n') + '\n'
+}
+
+/** 1234567 → `1,234,567`. */
+export function formatCount(count: number | bigint): string {
+  return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ',')
+}
+
+/** Bytes in the unit that keeps three digits: `71.6 kB`, `1.34 GB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`
+}
+
+/** Seconds as a person says them: `8 s`, `3 min 20 s`, `2 h 05 min`. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.round(seconds)
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (whole < 60) return `${whole} s`
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
+  return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')} min`
+}

@@ -1,0 +1,141 @@
+/**
+ * The proof: for every Kafka partition of a night, the offsets that exist, minus those that a stage
+ * accounts for, must be nothing, at every stage. It is set arithmetic on the ledger and on the
+ * watermarks; no counter is trusted.
+ */
+import { outcomes, type Outcome } from '../core/ledger.ts'
+import type { Survey } from '../core/names.ts'
+import type { Night } from '../core/night.ts'
+import { intake, stages, stagesOf, type Stage } from '../core/pipeline.ts'
+import {
+  createBitmap,
+  difference,
+  hashBitmap,
+  intersection,
+  rangeBitmap,
+  runs,
+  union,
+  type Bitmap,
+} from './bitmap.ts'
+import type { LedgerSets } from './ledger-sets.ts'
+
+/** A partition's offsets that exist, as its source knows them. */
+export interface Range {
+  topic: string
+  partition: number
+  low: bigint
+  high: bigint
+}
+
+export interface PartitionAudit {
+  topic: string
+  partition: number
+  /** How many occurrences the stage owes an account of. */
+  expected: number
+  received: number
+  /** Each occurrence once, by the best that became of it. */
+  outcomes: Record<Outcome, number>
+  missing: { first: bigint; count: number }[]
+  missingCount: number
+  /** Occurrences that the ledger knows and the stage should not: outside the watermarks. */
+  unexpected: number
+  /** SHA-256 of the bitmap of each outcome over [low, high). */
+  hashes: Partial<Record<Outcome, string>>
+}
+
+export interface StageAudit {
+  stage: string
+  partitions: PartitionAudit[]
+  total: Omit<PartitionAudit, 'topic' | 'partition' | 'missing' | 'hashes'>
+}
+
+export interface Audit {
+  survey: Survey
+  night: Night
+  ranges: Range[]
+  stages: StageAudit[]
+  /** Nothing is missing anywhere, and there was something to account for or nothing came. */
+  complete: boolean
+  missingCount: number
+}
+
+/** Audit a night from its watermarks and its ledger. */
+export function auditNight(options: {
+  survey: Survey
+  night: Night
+  ranges: readonly Range[]
+  ledger: LedgerSets
+}): Audit {
+  const { survey, night, ledger } = options
+  const ranges = [...options.ranges].sort(
+    (a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition,
+  )
+  const audits = [intake, ...stagesOf(survey)].map((stage) => {
+    const partitions = ranges.map((range) => auditPartition(stage, range, ledger))
+    return { stage, partitions, total: sum(partitions) }
+  })
+  const missingCount = audits.reduce((count, { total }) => count + total.missingCount, 0)
+  return { survey, night, ranges, stages: audits, missingCount, complete: missingCount === 0 }
+}
+
+function auditPartition(stage: string, range: Range, ledger: LedgerSets): PartitionAudit {
+  const { topic, partition, low, high } = range
+  const all = rangeBitmap(low, high)
+  const owed = stage === intake ? all : inputOf(stage, range, ledger)
+  const found = ledger.setsOf(stage, topic, partition)
+  const received = union(found.values())
+  const missing = difference(owed, received)
+
+  // What came twice, say first as a dead letter and stored after its replay, counts as its best.
+  const counts = Object.fromEntries(outcomes.map((outcome) => [outcome, 0])) as Record<
+    Outcome,
+    number
+  >
+  const hashes: Partial<Record<Outcome, string>> = {}
+  let seen: Bitmap = createBitmap()
+  for (const outcome of outcomes) {
+    const set = found.get(outcome)
+    if (set === undefined) continue
+    const best = intersection(difference(set, seen), all)
+    counts[outcome] = best.count()
+    hashes[outcome] = hashBitmap(best, low, high)
+    seen = union([seen, set])
+  }
+  return {
+    topic,
+    partition,
+    expected: owed.count(),
+    received: received.count(),
+    outcomes: counts,
+    missing: [...runs(missing)],
+    missingCount: missing.count(),
+    unexpected: difference(received, stage === intake ? all : owed).count(),
+    hashes,
+  }
+}
+
+/** What a stage is owed: all that was published on the topic it reads. */
+function inputOf(stage: string, { topic, partition }: Range, ledger: LedgerSets): Bitmap {
+  const { reads } = stages[stage as keyof typeof stages]
+  const writers = (Object.entries(stages) as [string, Stage][]).flatMap(([name, { writes }]) =>
+    writes.includes(reads) ? [name] : [],
+  )
+  const sources = reads === 'alert_data' ? [intake] : writers
+  return union(
+    sources.flatMap((name) => ledger.setsOf(name, topic, partition).get('published') ?? []),
+  )
+}
+
+function sum(partitions: readonly PartitionAudit[]): StageAudit['total'] {
+  const total = (value: (partition: PartitionAudit) => number): number =>
+    partitions.reduce((all, partition) => all + value(partition), 0)
+  return {
+    expected: total((partition) => partition.expected),
+    received: total((partition) => partition.received),
+    missingCount: total((partition) => partition.missingCount),
+    unexpected: total((partition) => partition.unexpected),
+    outcomes: Object.fromEntries(
+      outcomes.map((outcome) => [outcome, total((partition) => partition.outcomes[outcome])]),
+    ) as Record<Outcome, number>,
+  }
+}

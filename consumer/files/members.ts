@@ -1,0 +1,149 @@
+/** The files of a source, in an order that is the same at every reading. */
+import { createReadStream } from 'node:fs'
+import { open, readdir, stat } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { extract } from 'tar-stream'
+
+import { maxPacketBytes } from '../../core/claim.ts'
+import { NightjarError, sentenceOf } from '../../core/errors.ts'
+
+export interface Member {
+  /** Path inside the source, with forward slashes. */
+  name: string
+  /** Milliseconds since 1970. */
+  modified: number
+  /** Null where it is larger than any packet may be. */
+  data: Uint8Array | null
+  size: number
+}
+
+/** Files that are read ahead of the one that is asked for. */
+const readAhead = 32
+
+/** Read files by name, in the order given, a few of them ahead. */
+export async function* readFiles(
+  root: string,
+  names: Iterable<string>,
+  signal: AbortSignal,
+): AsyncGenerator<Member> {
+  const pending: Promise<Member>[] = []
+  const iterator = names[Symbol.iterator]()
+  try {
+    for (;;) {
+      while (pending.length < readAhead) {
+        const { done, value } = iterator.next()
+        if (done === true) break
+        pending.push(readMember(root, value))
+      }
+      const member = pending.shift()
+      if (member === undefined || signal.aborted) return
+      yield await member
+    }
+  } finally {
+    await Promise.allSettled(pending)
+  }
+}
+
+async function readMember(root: string, name: string): Promise<Member> {
+  const path = join(root, name)
+  try {
+    const file = await open(path)
+    try {
+      const { size, mtimeMs } = await file.stat()
+      const data = size > maxPacketBytes ? null : await file.readFile()
+      return { name, modified: Math.round(mtimeMs), data, size }
+    } finally {
+      await file.close()
+    }
+  } catch (cause) {
+    throw new NightjarError('source_failed', `Cannot read "${path}": ${sentenceOf(cause)}`, {
+      cause,
+    })
+  }
+}
+
+/** Every `.avro` file below a folder, by ascending path. */
+export async function listFolder(root: string): Promise<string[]> {
+  const names: string[] = []
+  async function walk(folder: string): Promise<void> {
+    const entries = await readdir(folder, { withFileTypes: true })
+    for (const entry of entries) {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory()) await walk(path)
+      else if (entry.name.endsWith('.avro')) names.push(relative(root, path))
+    }
+  }
+  await walk(root)
+  return names.sort((a, b) => (a < b ? -1 : 1))
+}
+
+/** True where the path is a folder; throws `source_failed` where there is nothing. */
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch (cause) {
+    throw new NightjarError(
+      'source_failed',
+      `Cannot take in "${path}": ${sentenceOf(cause)}; give a folder, an .avro file, or a .tar.gz`,
+      { cause },
+    )
+  }
+}
+
+/** The files of a tar archive, gzipped or not, as they stream by; never more than one in memory. */
+export async function* readArchive(from: string, signal: AbortSignal): AsyncGenerator<Member> {
+  const entries = extract()
+  const raw = await openBytes(from, signal)
+  const bytes = /\.t?gz$/i.test(new URL(from, 'file:///').pathname) ? raw.pipe(createGunzip()) : raw
+  if (bytes !== raw) raw.on('error', (error) => bytes.destroy(error))
+  bytes.on('error', (error) => entries.destroy(error))
+  bytes.pipe(entries)
+  try {
+    for await (const entry of entries) {
+      const { name, type, size = 0, mtime } = entry.header
+      if (type === 'file' && name.endsWith('.avro')) {
+        const data =
+          size > maxPacketBytes ? null : await collect(entry as AsyncIterable<Uint8Array>, size)
+        yield { name, modified: mtime?.getTime() ?? 0, data, size }
+      }
+      entry.resume()
+      if (signal.aborted) return
+    }
+  } catch (cause) {
+    if (signal.aborted) return
+    throw new NightjarError(
+      'source_failed',
+      `Cannot read archive "${from}": ${sentenceOf(cause)}; what was read until there is taken in, ` +
+        'the same command goes on from there',
+      { cause },
+    )
+  } finally {
+    raw.destroy()
+    bytes.destroy()
+  }
+}
+
+async function openBytes(from: string, signal: AbortSignal): Promise<Readable> {
+  if (!/^https?:/.test(from)) return createReadStream(from, { highWaterMark: 1 << 20 })
+  const response = await fetch(from, { signal }).catch((cause: unknown) => {
+    throw new NightjarError('source_failed', `Cannot fetch "${from}": ${sentenceOf(cause)}`, {
+      cause,
+    })
+  })
+  if (!response.ok || response.body === null) {
+    throw new NightjarError('source_failed', `Cannot fetch "${from}": HTTP ${response.status}`)
+  }
+  return Readable.fromWeb(response.body)
+}
+
+async function collect(stream: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {
+  const data = Buffer.allocUnsafe(size)
+  let at = 0
+  for await (const chunk of stream) {
+    data.set(chunk, at)
+    at += chunk.length
+  }
+  return data.subarray(0, at)
+}

@@ -1,0 +1,36 @@
+/** A Kafka record as a message: bytes untouched, coordinates and what can be read cheaply beside. */
+import { kafkaAttributes } from '../core/alert.ts'
+import { NightjarError, sentenceOf } from '../core/errors.ts'
+import { attributeValue } from '../core/limits.ts'
+import type { Message } from '../core/ports.ts'
+import { projectAlert } from '../schemas/alert.ts'
+import type { SchemaSource } from '../schemas/registry.ts'
+import type { SourceRecord } from './source.ts'
+
+/** Set where the packet could not be read: what is wrong is for the stages to judge. */
+export const undecodedAttribute = 'decode_failed'
+
+/** The message that stands for a record. A packet that cannot be read makes an attribute, no loss. */
+export function toMessage(record: SourceRecord, schemas: SchemaSource): Message {
+  const data = record.value ?? new Uint8Array()
+  const attributes: Record<string, string> = {
+    ...record.headers,
+    [kafkaAttributes.topic]: record.topic,
+    [kafkaAttributes.partition]: String(record.partition),
+    [kafkaAttributes.offset]: String(record.offset),
+    [kafkaAttributes.timestamp]: String(record.timestamp),
+  }
+  if (record.key !== undefined) attributes['key'] = record.key
+  try {
+    const { objectId, candid, jd, fid, version } = projectAlert(data, schemas)
+    attributes['objectId'] = attributeValue(objectId)
+    attributes['candid'] = String(candid)
+    if (jd !== undefined) attributes['jd'] = String(jd)
+    if (fid !== undefined) attributes['fid'] = String(fid)
+    if (version !== undefined) attributes['schema_version'] = attributeValue(version)
+  } catch (error) {
+    if (!(error instanceof NightjarError)) throw error
+    attributes[undecodedAttribute] = attributeValue(sentenceOf(error))
+  }
+  return { data, attributes }
+}

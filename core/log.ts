@@ -1,0 +1,29 @@
+/**
+ * What programs say while they run, as typed events: a name in the past tense and its facts. A writer
+ * turns them into a line of JSON in the cloud and a short line for a person here. One event a batch,
+ * never one an alert.
+ */
+export interface Events {
+  intake_started: { from: string }
+  intake_ended: { records: number; bytes: number }
+  intake_progressed: { records: number; bytes: number; inFlight: number }
+  offsets_committed: { topic: string; partitions: number }
+  offsets_missing: { topic: string; partition: number; from: string; count: string }
+  publish_retried: { occurrence: string; reason: string; attempt: number }
+  message_dead_lettered: { stage: string; occurrence: string; code: string; reason: string }
+  message_retried: { stage: string; occurrence: string; reason: string; attempt: number }
+  stage_failed: { stage: string; reason: string }
+  broker_started: { home: string; survey: string; stages: string[] }
+  broker_stopped: { reason: string }
+}
+
+export type Log = <Name extends keyof Events>(name: Name, facts: Events[Name]) => void
+
+/** How urgent an event is, for writers that have levels. */
+export function severityOf(name: keyof Events): 'INFO' | 'WARNING' | 'ERROR' {
+  if (name === 'stage_failed') return 'ERROR'
+  if (name.endsWith('_retried') || name === 'message_dead_lettered' || name === 'offsets_missing') {
+    return 'WARNING'
+  }
+  return 'INFO'
+}

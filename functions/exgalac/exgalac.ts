@@ -1,0 +1,43 @@
+/** Stage `exgalac`: alerts that may be extragalactic transients go on, without cutouts, on a topic. */
+import { forStageAttribute } from '../../core/alert.ts'
+import type { Message, Topic } from '../../core/ports.ts'
+import { projectAlert, readAlertWithoutCutouts } from '../../schemas/alert.ts'
+import { trimPacket } from '../../schemas/encode.ts'
+import type { SchemaSource } from '../../schemas/registry.ts'
+import type { StageHandler, Verdict } from '../stage.ts'
+import { failedCuts, isTransient, judgeCuts, type Cuts } from './cuts.ts'
+
+export interface ExgalacOptions {
+  transients: Topic
+  schemas: SchemaSource
+}
+
+/** Make the handler. Its verdict publishes; purity rides along as an attribute. */
+export function createExgalac({ transients, schemas }: ExgalacOptions): StageHandler {
+  return async function handleExgalac({ data, attributes }: Message): Promise<Verdict> {
+    const { objectId, candid } = projectAlert(data, schemas)
+    const { record } = readAlertWithoutCutouts(data, schemas)
+    const cuts = judgeCuts(record)
+    if (!isTransient(cuts)) {
+      return { outcome: 'filtered', reason: failedCuts(cuts).join(', '), objectId, candid }
+    }
+    const { [forStageAttribute]: _, ...own } = attributes
+    await transients.publish({
+      data: trimPacket(data, schemas),
+      attributes: { ...own, ...describe(record, cuts) },
+    })
+    return { outcome: 'published', objectId, candid }
+  }
+}
+
+/** What a subscriber may filter on without opening the packet; cuts are "1" and "0". */
+function describe(record: Record<string, unknown>, cuts: Cuts): Record<string, string> {
+  const candidate = record['candidate'] as Record<string, unknown>
+  const described: Record<string, string> = { is_extragalactic_transient: '1' }
+  for (const [name, passed] of Object.entries(cuts)) described[name] = passed ? '1' : '0'
+  for (const name of ['fid', 'magpsf', 'ra', 'dec', 'rb', 'drb', 'distpsnr1', 'sgscore1']) {
+    const value = candidate[name]
+    if (typeof value === 'number') described[name] = String(value)
+  }
+  return described
+}

@@ -1,0 +1,106 @@
+/**
+ * What every stage has around its handler: fetch what waits in a bucket, tell failures that pass from
+ * those that do not, keep dead letters, tell the ledger, and only then let the message be acked.
+ *
+ * A crash repeats the handler, whose effect is idempotent, and at worst the dead letter and the
+ * ledger event, which are counted by their occurrence.
+ */
+import { formatOccurrence, occurrenceOf, type AlertId, type Occurrence } from '../core/alert.ts'
+import { publishWithClaim, redeem } from '../core/claim.ts'
+import { deadLetter } from '../core/dead-letter.ts'
+import { isPermanent, NightjarError, sentenceOf } from '../core/errors.ts'
+import { formatLedgerEvent, ledgerEvent, type Outcome } from '../core/ledger.ts'
+import type { Log } from '../core/log.ts'
+import type { Delivery, Message, Store, Topic } from '../core/ports.ts'
+
+/** What became of a message, for the ledger. */
+export interface Verdict extends Partial<AlertId> {
+  outcome: Outcome
+  reason?: string
+}
+
+/**
+ * A stage's own work on one message. It resolves when its effect is durable. It throws a permanent
+ * error for what it can never handle and any other for what may work later.
+ */
+export type StageHandler = (message: Message) => Promise<Verdict>
+
+export interface StageOptions {
+  stage: string
+  handle: StageHandler
+  ledger: Topic
+  deadLetters: Topic
+  claims: Store
+  log: Log
+  /** Deliveries after which a message is given up. */
+  maxAttempts?: number
+  now?: () => Date
+}
+
+/** Make the delivery handler of a stage: resolving acks, rejecting has the message come again. */
+export function createStage(options: StageOptions): (delivery: Delivery) => Promise<Verdict> {
+  const { stage, handle, ledger, deadLetters, claims, log, maxAttempts = 20 } = options
+  const now = options.now ?? (() => new Date())
+
+  return async function onDelivery(delivery) {
+    const verdict = await judge(delivery)
+    const occurrence = whereFrom(delivery)
+    // A message that does not say where it is from has its dead letter, but no place in the ledger.
+    if (occurrence !== undefined) {
+      const { topic, partition, offset } = occurrence
+      const event = ledgerEvent({ topic, partition, offset, stage, at: now(), ...verdict })
+      await ledger.publish(formatLedgerEvent(event))
+    }
+    return verdict
+  }
+
+  async function judge(delivery: Delivery): Promise<Verdict> {
+    try {
+      if (delivery.attempt > maxAttempts) {
+        throw new NightjarError(
+          'attempts_exhausted',
+          `Cannot handle a message: ${maxAttempts} attempts have failed or died`,
+        )
+      }
+      occurrenceOf(delivery.attributes)
+      return await handle(await redeem(delivery, claims))
+    } catch (error) {
+      if (isPermanent(error)) return bury(delivery, error)
+      log('message_retried', {
+        stage,
+        occurrence: nameOf(delivery),
+        reason: sentenceOf(error),
+        attempt: delivery.attempt,
+      })
+      throw error
+    }
+  }
+
+  async function bury(delivery: Delivery, error: NightjarError): Promise<Verdict> {
+    const { code, message: reason } = error
+    const name = `dead/${nameOf(delivery)}/${stage}`
+    const letter = deadLetter(delivery, { stage, error, at: now() })
+    await publishWithClaim(deadLetters, claims, name, letter)
+    log('message_dead_lettered', { stage, occurrence: nameOf(delivery), code, reason })
+    const { objectId, candid } = delivery.attributes
+    return {
+      outcome: 'dead_lettered',
+      reason,
+      ...(objectId !== undefined && { objectId }),
+      ...(/^-?\d{1,19}$/.test(candid ?? '') && { candid: BigInt(candid as string) }),
+    }
+  }
+}
+
+function whereFrom({ attributes }: Message): Occurrence | undefined {
+  try {
+    return occurrenceOf(attributes)
+  } catch {
+    return undefined
+  }
+}
+
+function nameOf(delivery: Delivery): string {
+  const occurrence = whereFrom(delivery)
+  return occurrence === undefined ? `message ${delivery.id}` : formatOccurrence(occurrence)
+}

@@ -1,0 +1,77 @@
+/**
+ * A home directory: everything that an embedded broker keeps. Its layout:
+ *
+ *     journal.sqlite     topics, subscriptions, the list of objects
+ *     buckets/           a folder a bucket
+ *     warehouse.duckdb   the tables
+ *     run.pid            the process of the running broker, if one runs
+ */
+import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+import { NightjarError, sentenceOf } from '../core/errors.ts'
+
+export interface Home {
+  path: string
+  journal: string
+  buckets: string
+  warehouse: string
+}
+
+/** Where things are in a home directory. */
+export function homeAt(path: string): Home {
+  const root = resolve(path)
+  return {
+    path: root,
+    journal: join(root, 'journal.sqlite'),
+    buckets: join(root, 'buckets'),
+    warehouse: join(root, 'warehouse.duckdb'),
+  }
+}
+
+/** Make a home directory, or see that it can be written to. */
+export function makeHome(path: string): Home {
+  const home = homeAt(path)
+  try {
+    mkdirSync(home.buckets, { recursive: true })
+    for (const folder of [home.path, home.buckets]) accessSync(folder, constants.W_OK)
+    return home
+  } catch (cause) {
+    throw new NightjarError(
+      'home_unusable',
+      `Cannot use "${home.path}" as home: ${sentenceOf(cause)}; choose another with --home`,
+      { cause },
+    )
+  }
+}
+
+/** The process of the broker that runs in a home, if one does. */
+export function runningBroker(home: Home): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(home.path, 'run.pid'), 'utf8'))
+    process.kill(pid, 0)
+    return pid
+  } catch {
+    return undefined
+  }
+}
+
+/** Be the one broker of a home; answers how to give it up. */
+export function takeHome(home: Home): () => void {
+  const file = join(home.path, 'run.pid')
+  const other = runningBroker(home)
+  if (other !== undefined && other !== process.pid) {
+    throw new NightjarError(
+      'home_busy',
+      `Cannot run in "${home.path}": process ${other} does already; stop it or choose another --home`,
+    )
+  }
+  try {
+    writeFileSync(file, String(process.pid))
+  } catch (cause) {
+    throw new NightjarError('home_unusable', `Cannot write "${file}": ${sentenceOf(cause)}`, {
+      cause,
+    })
+  }
+  return () => rmSync(file, { force: true })
+}
