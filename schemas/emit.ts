@@ -152,7 +152,7 @@ export function choose(
     const move = moves ? `v.setUint8(p - 1, ${2 * (moves[index] ?? index)}); ` : ''
     return `if (${byte} === ${2 * index}) { ${move}${branch(chosen, index)} }`
   })
-  const none = `{ c.at = p; refuse('there is no choice ' + ${byte} / 2 + ' of ${size}') }`
+  const none = `{ c.at = p; refuse('there is no choice ' + ((${byte} >>> 1) ^ -(${byte} & 1)) + ' of ${size}') }`
   const single = moves
     ? `const ${byte} = v.getUint8(p++)`
     : `let ${byte} = v.getUint8(p++); ${long}`
