@@ -29,7 +29,7 @@ export interface TableOptions {
  * `duplicate` when they come again.
  */
 export async function openTable(options: TableOptions): Promise<Table> {
-  const { dataset, batchRows = 1000, lingerMs = 25 } = options
+  const { dataset, batchRows = 2048, lingerMs = 25 } = options
   const warehouse = await acquireWarehouse(options)
   const batches = createBatches<Pending>({ flush, maxItems: batchRows, lingerMs })
   let closed: Promise<void> | undefined

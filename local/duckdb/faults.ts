@@ -18,6 +18,11 @@ export function isFatal(error: unknown): boolean {
   return /^(FATAL|INTERNAL) Error|has been invalidated/i.test(sentenceOf(error))
 }
 
+/** True where the engine came to the end of the memory it is allowed. */
+export function isOutOfMemory(error: unknown): boolean {
+  return /^Out of Memory Error/.test(sentenceOf(error))
+}
+
 /** The engine's sentence on one line, without its excerpt of the statement and its full stop. */
 export function engineSentence(error: unknown): string {
   const [said = ''] = sentenceOf(error).split('\n\nLINE ')

@@ -18,12 +18,7 @@ export function createLeafWriter(type: ScalarType, path: string): WriteVector {
     case 'BYTES':
       return bytesWriter(path)
     case 'BOOL':
-      return fixedWriter(
-        Uint8Array,
-        (value) => (typeof value === 'boolean' ? Number(value) : undefined),
-        type,
-        path,
-      )
+      return fixedWriter(Uint8Array, toBit, type, path)
     case 'INT32':
     case 'DATE':
       return fixedWriter(Int32Array, toInt32, type, path)
@@ -31,17 +26,40 @@ export function createLeafWriter(type: ScalarType, path: string): WriteVector {
     case 'TIMESTAMP':
       return fixedWriter(BigInt64Array, toInt64, type, path)
     case 'FLOAT32':
-      return fixedWriter(Float32Array, toFloat, type, path)
+      return floatWriter(Float32Array, type, path)
     case 'FLOAT64':
-      return fixedWriter(Float64Array, toFloat, type, path)
+      return floatWriter(Float64Array, type, path)
   }
 }
 
-type FixedArray = { buffer: ArrayBuffer; byteLength: number }
+/** Most columns are floats; a loop without a call for each value takes a third of the time. */
+function floatWriter(
+  FloatArray: Float32ArrayConstructor | Float64ArrayConstructor,
+  type: ScalarType,
+  path: string,
+): WriteVector {
+  return (vector, values, count) => {
+    const data = new FloatArray(count)
+    const validity = createValidity(count)
+    for (let i = 0; i < count; i++) {
+      const value = values[i]
+      if (typeof value === 'number') data[i] = value
+      else if (value === null || value === undefined) validity.setNull(i)
+      else throw unfit(path, type, value)
+    }
+    duckdb.copy_data_to_vector(vector, 0, data.buffer, 0, data.byteLength)
+    validity.writeTo(vector)
+  }
+}
 
-/** One body per array type keeps the loops monomorphic, and so several times as fast. */
+interface FixedArray<T> {
+  [at: number]: T
+  readonly buffer: ArrayBuffer
+  readonly byteLength: number
+}
+
 function fixedWriter<T extends number | bigint>(
-  ArrayOf: new (length: number) => FixedArray & { [at: number]: T },
+  ArrayOf: new (length: number) => FixedArray<T>,
   convert: (value: unknown) => T | undefined,
   type: ScalarType,
   path: string,
@@ -64,8 +82,8 @@ function fixedWriter<T extends number | bigint>(
   }
 }
 
-function toFloat(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined
+function toBit(value: unknown): number | undefined {
+  return typeof value === 'boolean' ? Number(value) : undefined
 }
 
 function toInt32(value: unknown): number | undefined {

@@ -3,7 +3,7 @@ import { StatementType } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api'
 import duckdb from '@duckdb/node-bindings'
 
-import { NightjarError } from '../../core/errors.ts'
+import { NightjarError, sentenceOf } from '../../core/errors.ts'
 import { literal } from './columns.ts'
 import { engineSentence, isEngineFault } from './faults.ts'
 import { createReader } from './vector.ts'
@@ -57,6 +57,9 @@ async function prepareReading(
   connection: DuckDBConnection,
   sql: string,
 ): Promise<DuckDBPreparedStatement> {
+  if (sql.trim() === '') {
+    throw new NightjarError('input_invalid', 'Cannot run the query: there is no statement in it')
+  }
   const statements = await connection.extractStatements(sql)
   if (statements.count !== 1) {
     throw new NightjarError(
@@ -77,8 +80,9 @@ async function prepareReading(
 
 function queryFault(cause: unknown): NightjarError {
   if (cause instanceof NightjarError) return cause
+  const writes = /read-only mode$/.test(sentenceOf(cause))
   return new NightjarError(
-    isEngineFault(cause) ? 'table_failed' : 'input_invalid',
+    isEngineFault(cause) && !writes ? 'table_failed' : 'input_invalid',
     `Cannot run the query: ${engineSentence(cause)}`,
     { cause },
   )

@@ -8,7 +8,7 @@ import type { Row, RowShape } from '../../core/row.ts'
 import type { Catalog, ReadyTable } from './catalog.ts'
 import { inTransaction } from './catalog.ts'
 import { keyOf, storedKeys } from './duplicates.ts'
-import { engineSentence, isEngineFault } from './faults.ts'
+import { engineSentence, isEngineFault, isOutOfMemory } from './faults.ts'
 import { catalogName } from './warehouse.ts'
 import { chunkRows } from './writer.ts'
 
@@ -35,10 +35,8 @@ export async function storeBatch(to: Destination, batch: readonly Pending[]): Pr
     const outcomes = await storeOnce(to, batch)
     for (const [at, { resolve }] of batch.entries()) resolve(outcomes[at] ?? 'stored')
   } catch (error) {
-    if (isEngineFault(error) || (error instanceof NightjarError && error.code === 'table_failed')) {
-      throw error
-    }
     const [only, ...others] = batch
+    if (!mayBeOneRow(error, batch.length)) throw error
     if (only !== undefined && others.length === 0) return only.reject(rowRejected(only.row, error))
     const half = batch.length >> 1
     await storeBatch(to, batch.slice(0, half))
@@ -101,6 +99,12 @@ async function append(
   } finally {
     appender.closeSync()
   }
+}
+
+/** Half a batch may fit where a whole one takes more memory than the engine has. */
+function mayBeOneRow(error: unknown, rows: number): boolean {
+  if (error instanceof NightjarError) return error.code !== 'table_failed'
+  return !isEngineFault(error) || (rows > 1 && isOutOfMemory(error))
 }
 
 /** Reject those of a batch that are not settled yet, for a fault of the disk or the engine. */

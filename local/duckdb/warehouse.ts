@@ -3,6 +3,7 @@
  * open on it. DuckDB lets one process at a time write a file, and its locks do not guard against a
  * second instance in the same process, so the instances are counted here.
  */
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -35,12 +36,19 @@ export interface Warehouse {
 export const catalogName = 'nightjar'
 
 /**
- * Rows per row group of the file. A checkpoint writes the last, unfilled group anew, and a group of
- * DuckDB's own 122,880 rows is a gigabyte of nested alerts.
+ * Rows per row group of the file: the least that DuckDB allows. A batch of as many goes to the file
+ * as it is, without the write-ahead log and a second copy, at half the cost; and a checkpoint, which
+ * writes the last unfilled group anew, has little to write. Its own 122,880 are a gigabyte of alerts.
  */
-const rowGroupSize = 8192
+export const rowGroupRows = 2048
 
-/** Bytes of write-ahead log at which a commit checkpoints; that much is in memory and read at start. */
+/**
+ * Bytes of a block. A row group of alerts has some 400 column segments that each want a block while
+ * it is written; with blocks of DuckDB's own 256 KiB they do not fit into the memory allowed.
+ */
+const blockBytes = 32_768
+
+/** Write-ahead log at which a commit checkpoints; as much is in memory and is read again at start. */
 const checkpointBytes = '64MB'
 
 interface Entry {
@@ -144,7 +152,7 @@ async function openWarehouse(options: WarehouseOptions): Promise<Warehouse> {
 
 async function openInstance({
   file,
-  memoryLimitMb = 256,
+  memoryLimitMb = 128,
   threads = 2,
   readOnly = false,
 }: WarehouseOptions): Promise<DuckDBInstance> {
@@ -158,19 +166,28 @@ async function openInstance({
   })
   const connection = await instance.connect()
   try {
-    const how = readOnly ? 'READ_ONLY' : `ROW_GROUP_SIZE ${rowGroupSize}`
+    const how = readOnly
+      ? 'READ_ONLY'
+      : `ROW_GROUP_SIZE ${rowGroupRows}${existsSync(file) ? '' : `, BLOCK_SIZE ${blockBytes}`}`
     await connection.run(`ATTACH ${literal(file)} AS ${catalogName} (${how})`)
     return instance
   } catch (cause) {
     connection.closeSync()
     instance.closeSync()
-    const said = engineSentence(cause)
-    throw new NightjarError(
-      /lock/i.test(said) ? 'home_busy' : 'home_unusable',
-      `Cannot open the warehouse "${file}": ${said}`,
-      { cause },
-    )
+    throw openFault(file, cause)
   } finally {
     connection.closeSync()
   }
+}
+
+function openFault(file: string, cause: unknown): NightjarError {
+  const said = engineSentence(cause)
+  const holder = /Conflicting lock is held.*\(PID (\d+)\)/.exec(said)?.[1]
+  return holder === undefined
+    ? new NightjarError('home_unusable', `Cannot open the warehouse "${file}": ${said}`, { cause })
+    : new NightjarError(
+        'home_busy',
+        `Cannot open the warehouse "${file}": process ${holder} has it open`,
+        { cause },
+      )
 }

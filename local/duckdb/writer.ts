@@ -56,9 +56,8 @@ function fieldWriters(
     const name = source?.name
     if (name === undefined) return (vector, _parents, count) => write(vector, [], count)
 
-    let values: unknown[] = []
+    const values: unknown[] = []
     return (vector, parents, count) => {
-      if (values.length < count) values = new Array<unknown>(count).fill(undefined)
       for (let i = 0; i < count; i++) {
         const parent = parents[i] as Parent | null | undefined
         values[i] = parent === null || parent === undefined ? undefined : parent[name]
