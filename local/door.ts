@@ -269,30 +269,14 @@ function unusable(message: string, cause?: unknown): NightjarError {
   return new NightjarError('home_unusable', message, { cause })
 }
 
-/** The verb that `openQueries` asks. */
-export const queryVerb = 'query'
-
-/** A handler for `queryVerb`, given what runs a statement against a data set. */
-export function createQueryHandler(
-  query: (sql: string, dataset: string) => AsyncIterable<Record<string, unknown>>,
-): DoorHandler {
-  return function handleQuery(argument) {
-    const { sql, dataset } = Object(argument) as { sql?: unknown; dataset?: unknown }
-    if (typeof sql !== 'string' || typeof dataset !== 'string') {
-      throw new NightjarError('input_invalid', 'Cannot run the query: no statement was given')
-    }
-    return query(sql, dataset)
-  }
-}
-
 export interface Queries {
   query(sql: string): AsyncIterable<Record<string, unknown>>
   close(): Promise<void>
 }
 
 /**
- * Queries against the warehouse of a home: asked of the broker that runs there, else of the file,
- * which is then opened for reading only.
+ * Queries against the warehouse of a home: asked of the broker that runs there, by the verb `query`
+ * with the statement as argument, else of the file, which is then opened for reading only.
  */
 export async function openQueries(options: {
   home: string
@@ -303,7 +287,7 @@ export async function openQueries(options: {
   const door = await openDoor(doorPath(home))
   if (door !== null) {
     return {
-      query: (sql) => rowsOf(door.ask(queryVerb, { sql, dataset })),
+      query: (sql) => rowsOf(door.ask('query', sql)),
       async close() {},
     }
   }

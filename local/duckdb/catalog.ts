@@ -34,42 +34,27 @@ const viewInComment = /^Shown by the view "(.+)"$/
 
 /** The catalog of one data set. It holds what it has read; only this process changes the file. */
 export function createCatalog(dataset: string): Catalog {
-  let standing: Map<string, Standing> | undefined
+  let standing = new Map<string, Standing>()
+  let read = false
   let known = new WeakMap<RowShape, ReadyTable>()
+  const viewsMade = new Set<string>()
 
   return {
     async ready(connection, shape) {
       const found = known.get(shape)
       if (found !== undefined) return found
       try {
-        standing ??= await readTables(connection, dataset)
-        const before = standing.get(sameName(shape.table))
-        const statements = changes(dataset, before, shape)
-        if (statements.length > 0) {
-          await inTransaction(connection, async () => {
-            for (const statement of statements) await connection.run(statement)
-            if (shape.view !== undefined) {
-              const tables = await readTables(connection, dataset)
-              await connection.run(viewStatement(dataset, shape.view, showing(tables, shape.view)))
-            }
-          })
-          standing = await readTables(connection, dataset)
-          known = new WeakMap()
-        }
-        const table = standing.get(sameName(shape.table))
-        if (table === undefined) throw new Error(`table "${shape.table}" is not there`)
+        const table = await grow(connection, shape)
+        const peers = shape.view === undefined ? [table] : showing(standing, shape.view)
         const ready = {
           name: table.name,
-          peers:
-            shape.view === undefined
-              ? [table.name]
-              : showing(standing, shape.view).map(({ name }) => name),
+          peers: peers.map(({ name }) => name),
           fill: createFill(table.columns, table.types, shape),
         }
         known.set(shape, ready)
         return ready
       } catch (cause) {
-        standing = undefined
+        read = false
         if (cause instanceof NightjarError || isEngineFault(cause)) throw cause
         throw new NightjarError(
           'row_rejected',
@@ -78,6 +63,29 @@ export function createCatalog(dataset: string): Catalog {
         )
       }
     },
+  }
+
+  async function grow(connection: DuckDBConnection, shape: RowShape): Promise<Standing> {
+    if (!read) await readAgain(connection)
+    const statements = changes(dataset, standing.get(sameName(shape.table)), shape)
+    // DuckDB 1.5 refuses the rows of the next transaction where one transaction has altered a table
+    // twice. So one by one: each only adds, and the next start goes on where a crash came between.
+    for (const statement of statements) await connection.run(statement)
+    if (statements.length > 0) await readAgain(connection)
+    const { view } = shape
+    if (view !== undefined && (statements.length > 0 || !viewsMade.has(sameName(view)))) {
+      await connection.run(viewStatement(dataset, view, showing(standing, view)))
+      viewsMade.add(sameName(view))
+    }
+    const table = standing.get(sameName(shape.table))
+    if (table === undefined) throw new Error(`table "${shape.table}" is not there`)
+    return table
+  }
+
+  async function readAgain(connection: DuckDBConnection): Promise<void> {
+    standing = await readTables(connection, dataset)
+    known = new WeakMap()
+    read = true
   }
 }
 
