@@ -32,9 +32,9 @@ const scalars: Readonly<Record<string, ColumnType>> = {
  */
 export function shapeOf(schema: Schema, version = declaredVersion(schema)): Shape {
   const label = version === undefined ? 'unversioned' : `v${version.replace(/[^A-Za-z0-9]+/g, '_')}`
-  const fields = mainRecord(schema)?.fields ?? []
-  const kept = fields.filter(({ name }) => !name.startsWith('cutout'))
-  return { version: label, columns: columnsOf(kept, []) }
+  const main = mainRecord(schema)
+  const kept = main?.fields.filter(({ name }) => !name.startsWith('cutout')) ?? []
+  return { version: label, columns: columnsOf(kept, main ? [main] : []) }
 }
 
 function columnsOf(fields: readonly Field[], open: readonly AvroType[]): Column[] {

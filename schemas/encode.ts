@@ -46,7 +46,10 @@ export function encodeDatum(schema: Schema, value: unknown): Uint8Array {
 }
 
 function write(sink: Sink, type: AvroType, value: unknown, path: string): void {
-  if (type.kind !== 'union' && !accepts(type, value)) throw unfit(type, value, path)
+  // A record is judged field by field, so that the error names the field.
+  const fits =
+    type.kind === 'record' ? isObject(value) : type.kind === 'union' || accepts(type, value)
+  if (!fits) throw unfit(type, value, path)
   switch (type.kind) {
     case 'null':
       return
@@ -160,7 +163,7 @@ function accepts(type: AvroType, value: unknown): boolean {
 
 // Enough to choose between the records of a union: what is required must be there.
 function mayHold(field: Field, value: object): boolean {
-  return Object.hasOwn(value, field.name) || Object.hasOwn(field, 'default')
+  return Object.hasOwn(value, field.name) || absent(field) !== undefined
 }
 
 function isObject(value: unknown): value is object {

@@ -98,7 +98,7 @@ function createIdentifier(schema: Schema): Identifier {
     if (version !== undefined) key.version = version
     if (typeof jd === 'number') key.jd = jd
     else if (typeof mjd === 'number') key.jd = mjd + 2400000.5
-    if (typeof fid === 'number') key.fid = fid
+    if (typeof fid === 'number' || typeof fid === 'bigint') key.fid = Number(fid)
     if (typeof ra === 'number') key.ra = ra
     if (typeof dec === 'number') key.dec = dec
     return key

@@ -46,16 +46,24 @@ function random(seed: number): (below: number) => number {
 
 /** Error or value: never a hang, never an error of another class. True where it was a value. */
 function survive(read: (bytes: Uint8Array) => unknown, bytes: Uint8Array, what: string): boolean {
-  const began = cpuTime()
+  let took = 0
+  // The collector may stop the thread for longer; only what is slow three times is slow.
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const began = cpuTime()
+    const isRead = attemptRead(read, bytes, what)
+    took = cpuTime() - began
+    if (took < 50) return isRead
+  }
+  throw new Error(`${what} took ${took} ms`)
+}
+
+function attemptRead(read: (bytes: Uint8Array) => unknown, bytes: Uint8Array, what: string) {
   try {
     read(bytes)
     return true
   } catch (error) {
-    if (!(error instanceof NightjarError)) throw new Error(`${what}: ${error}`, { cause: error })
-    return false
-  } finally {
-    const took = cpuTime() - began
-    assert(took < 50, `${what} took ${took} ms`)
+    if (error instanceof NightjarError) return false
+    throw new Error(`${what}: ${String(error)}`, { cause: error })
   }
 }
 
