@@ -18,12 +18,12 @@ export function drawNeighbours(
   random: Random,
 ): Neighbour[] {
   const sources: Omit<Neighbour, 'objectId'>[] = counterpart ? [counterpart] : []
-  const count = Math.min(14, Math.floor(random.exponential(2.2 * crowding(at)) + random.next()))
+  const count = Math.min(14, Math.floor(random.exponential(3.4 * crowding(at)) + random.next()))
   for (let i = 0; i < count; i++) {
     const distance = reach * Math.sqrt(random.next())
     const angle = random.between(0, 2 * Math.PI)
     const star = random.chance(0.45)
-    const r = 22.3 - random.exponential(star ? 2.2 : 1)
+    const r = Math.max(12, 22.3 - random.exponential(star ? 2.2 : 1))
     sources.push({
       ...(star ? starOf(r, random) : galaxyOf(r, random)),
       east: distance * Math.sin(angle),

@@ -106,7 +106,7 @@ export function sourceFields(
     sumrat: float(object.artifact ? random.between(0.4, 0.9) : 1 - random.exponential(0.02)),
     magapbig: float(round(magap - 0.02 * random.normal(), 4)),
     sigmagapbig: float(round(1.2 * sigmagap, 4)),
-    scorr: round(snr * random.between(0.95, 1.15), 5),
+    scorr: round(snr * random.between(1, 1.15), 5),
   }
 }
 

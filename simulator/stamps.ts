@@ -45,7 +45,8 @@ export function createStamper(seed: string | number) {
     if (object.artifact === undefined) {
       const change = countsOf(object.flux(exposure.jd, exposure.fid), exposure)
       addStar(science, 0, 0, change, sigma)
-      addStar(difference, 0, 0, Math.abs(measured.counts), sigma)
+      // The subtraction sharpens: its PSF is narrower than the image's.
+      addStar(difference, 0, 0, Math.abs(measured.counts), 0.85 * sigma)
     } else {
       addArtifact(object.artifact, { science, difference, sigma, counts: measured.counts, draw })
     }
@@ -54,7 +55,7 @@ export function createStamper(seed: string | number) {
       if (bright > saturation) difference.pixels[i] = NaN
     }
     grain(science, tile, 0.85 * noise, exposure.background, draw)
-    grain(template, tile, 0.25 * noise, 0.8 * exposure.background, draw)
+    grain(template, tile, 0.18 * noise, 0.8 * exposure.background, draw)
     grain(difference, tile, noise, 0, draw)
     if (draw.chance(0.04)) blankColumn(difference, draw)
 

@@ -9,7 +9,7 @@ import { starOf } from '../neighbours.ts'
 export const bogus: Maker = ({ exposure, random }) => {
   const artifact = random.pick(['dipole', 'dipole', 'residual', 'spike'] as const)
   const sign = random.chance(0.5) ? 1 : -1
-  const mag = exposure.limit - Math.min(5, random.exponential(1.1))
+  const mag = exposure.limit - Math.min(5, 0.2 + random.exponential(1.4))
   const here = exposure.jd
   // A badly subtracted star comes back in some of its images.
   const again = artifact === 'spike' ? 0 : 0.12

@@ -14,7 +14,7 @@ export const rrLyrae: Maker = ({ random }) => {
     // Up in an eighth of the period, down in the rest; zero on average.
     return phase < 0.125 ? 0.5 - phase / 0.125 : (phase - 0.125) / 0.875 - 0.5
   }
-  return variable('rr-lyrae', random.between(14.2, 18.6), 0.35, random, (jd, fid) => {
+  return variable('rr-lyrae', random.between(14.8, 20.2), 0.35, random, (jd, fid) => {
     return amplitude * (fid === 1 ? 1 : fid === 2 ? 0.75 : 0.6) * shape(jd)
   })
 }
@@ -22,11 +22,11 @@ export const rrLyrae: Maker = ({ random }) => {
 /** Two dips a period; the reference shows the star out of eclipse. */
 export const eclipsingBinary: Maker = ({ random }) => {
   const period = 10 ** random.between(-0.6, 0.8)
-  const deep = random.between(0.2, 1)
+  const deep = random.between(0.08, 0.9)
   const shallow = deep * random.between(0.2, 0.9)
-  const width = random.between(0.03, 0.09)
+  const width = random.between(0.015, 0.05)
   const epoch = random.next()
-  return variable('eclipsing-binary', random.between(13.8, 18), 0.6, random, (jd) => {
+  return variable('eclipsing-binary', random.between(14.2, 19), 0.6, random, (jd) => {
     const phase = fraction(jd / period + epoch)
     const first = Math.exp(-0.5 * ((phase - 0.25) / width) ** 2)
     const second = Math.exp(-0.5 * ((phase - 0.75) / width) ** 2)
@@ -37,9 +37,9 @@ export const eclipsingBinary: Maker = ({ random }) => {
 /** Red giants, 100 to 500 days, up to 2 mag in g; the difference stays for weeks. */
 export const longPeriodVariable: Maker = ({ random }) => {
   const period = random.between(100, 500)
-  const amplitude = random.between(0.25, 1.6)
+  const amplitude = 10 ** random.between(-1.3, 0.2)
   const epoch = random.next()
-  return variable('long-period-variable', random.between(13.2, 17), 1.8, random, (jd, fid) => {
+  return variable('long-period-variable', random.between(13.4, 18.8), 1.8, random, (jd, fid) => {
     const depth = fid === 1 ? 1 : fid === 2 ? 0.7 : 0.45
     return 0.5 * amplitude * depth * Math.sin(2 * Math.PI * fraction(jd / period + epoch))
   })
