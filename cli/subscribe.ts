@@ -5,10 +5,9 @@ import type { Delivery, Store } from '../core/ports.ts'
 import { redeem } from '../core/claim.ts'
 import { bucketName } from '../core/names.ts'
 import { makeHome } from '../local/home.ts'
-import { openJournal } from '../local/journal.ts'
-import { openMessages } from '../local/messages.ts'
 import { openStore } from '../local/store.ts'
 import { openSubscription } from '../local/subscription.ts'
+import { openTopics } from '../local/topics.ts'
 import { readAlertWithoutCutouts } from '../schemas/alert.ts'
 import { isWire } from '../schemas/confluent.ts'
 import { isContainer } from '../schemas/container.ts'
@@ -50,8 +49,8 @@ Examples:
 
 async function subscribe(world: World, topic: string, options: SubscribeOptions): Promise<void> {
   const home = makeHome(options.home)
-  const journal = openJournal({ file: home.journal })
-  const messages = openMessages(journal)
+  const topics = await openTopics(home)
+  const { journal, messages } = topics
   try {
     messages.knownTopicId(topic)
     const claims = await openStore({
@@ -82,8 +81,7 @@ async function subscribe(world: World, topic: string, options: SubscribeOptions)
     )
     await subscription.close()
   } finally {
-    messages.close()
-    await journal.close()
+    await topics.close()
   }
 }
 

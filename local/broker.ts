@@ -18,12 +18,13 @@ import {
 import { noticeTopics, stages, stagesOf, topicsOf, type StageName } from '../core/pipeline.ts'
 import type { Delivery, Store, Subscription, Table, Topic } from '../core/ports.ts'
 import { makeHome, takeHome, type Home } from './home.ts'
-import { openJournal, type Journal } from './journal.ts'
-import { openMessages, type Messages } from './messages.ts'
+import type { Journal } from './journal.ts'
+import type { Messages } from './messages.ts'
 import { openStore } from './store.ts'
 import { openSubscription } from './subscription.ts'
 import { openTable } from './table.ts'
 import { openTopic } from './topic.ts'
+import { openTopics } from './topics.ts'
 
 /** The answers of a home directory to the ports, by the words of the pipeline. */
 export interface Ground {
@@ -40,8 +41,8 @@ export interface Ground {
 /** Open the topics, subscriptions and buckets of a home; all stages' subscriptions come to exist. */
 export async function openGround(path: string, at: Instance): Promise<Ground> {
   const home = makeHome(path)
-  const journal = openJournal({ file: home.journal })
-  const messages = openMessages(journal)
+  const topics = await openTopics(home)
+  const { journal, messages } = topics
   const ground: Ground = {
     home,
     at,
@@ -64,10 +65,7 @@ export async function openGround(path: string, at: Instance): Promise<Ground> {
         bucket: bucketName(at, word),
         ...(noticeTopics[word] && { noticeTopic: topicName(at, noticeTopics[word]) }),
       }),
-    async close() {
-      messages.close()
-      await journal.close()
-    },
+    close: topics.close,
   }
   for (const word of topicsOf(at.survey)) await ground.topic(word)
   for (const stage of stagesOf(at.survey)) await ground.subscription(stages[stage].reads, stage)

@@ -2,6 +2,7 @@
  * A home directory: everything that an embedded broker keeps. Its layout:
  *
  *     journal.sqlite     topics, subscriptions, the list of objects
+ *     segments/          the data of large messages
  *     buckets/           a folder a bucket
  *     warehouse.duckdb   the tables
  *     run.pid            the process of the running broker, if one runs
@@ -14,6 +15,7 @@ import { NightjarError, sentenceOf } from '../core/errors.ts'
 export interface Home {
   path: string
   journal: string
+  segments: string
   buckets: string
   warehouse: string
 }
@@ -24,6 +26,7 @@ export function homeAt(path: string): Home {
   return {
     path: root,
     journal: join(root, 'journal.sqlite'),
+    segments: join(root, 'segments'),
     buckets: join(root, 'buckets'),
     warehouse: join(root, 'warehouse.duckdb'),
   }

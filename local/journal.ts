@@ -21,9 +21,14 @@ CREATE TABLE IF NOT EXISTS message (
   at INTEGER NOT NULL,
   size INTEGER NOT NULL,
   attributes TEXT NOT NULL,
-  data BLOB NOT NULL
+  -- Small data stands here; large data stands in a segment, "length" bytes from "place" on.
+  data BLOB,
+  segment TEXT,
+  place INTEGER,
+  length INTEGER
 ) STRICT;
 CREATE INDEX IF NOT EXISTS message_of_topic ON message (topic, seq, size);
+CREATE INDEX IF NOT EXISTS message_of_segment ON message (segment) WHERE segment IS NOT NULL;
 
 -- cursor: every message up to it is acked; acked: those above it that are too, as JSON;
 -- delivered: the highest ever handed out, so that a crash counts as an attempt.
@@ -58,8 +63,8 @@ CREATE TABLE IF NOT EXISTS object (
 ) STRICT, WITHOUT ROWID;
 `
 
-/** Pages of 32 KiB hold an alert of 70 kB in three: four times fewer than SQLite's default to write. */
-const pageBytes = 32_768
+/** Rows are small and many come in one transaction. */
+const pageBytes = 8192
 
 export interface Journal {
   readonly file: string
@@ -100,7 +105,7 @@ interface Work {
 }
 
 /** Open, or make, a journal. Throws `home_unusable` with one sentence where that cannot be. */
-export function openJournal({ file, lingerMs = 3, fullBytes = 4 << 20 }: JournalOptions): Journal {
+export function openJournal({ file, lingerMs = 8, fullBytes = 4 << 20 }: JournalOptions): Journal {
   const db = openDatabase(file)
   const statements = new Map<string, StatementSync>()
   const observers: Observer[] = []
@@ -207,8 +212,8 @@ function openDatabase(file: string): DatabaseSync {
     db.exec('PRAGMA journal_mode = WAL')
     // FULL syncs the log at every commit: what was acknowledged survives a power cut, too.
     db.exec('PRAGMA synchronous = FULL')
-    db.exec(`PRAGMA wal_autocheckpoint = ${Math.round((64 << 20) / pageBytes)}`)
-    db.exec(`PRAGMA journal_size_limit = ${128 << 20}`)
+    db.exec(`PRAGMA wal_autocheckpoint = ${Math.round((16 << 20) / pageBytes)}`)
+    db.exec(`PRAGMA journal_size_limit = ${32 << 20}`)
     db.exec('PRAGMA cache_size = -32768')
     db.exec('PRAGMA foreign_keys = ON')
     db.exec(schema)

@@ -6,6 +6,7 @@ import { NightjarError } from '../core/errors.ts'
 import { messageBytes } from '../core/limits.ts'
 import type { Message } from '../core/ports.ts'
 import type { Journal } from './journal.ts'
+import type { Place, Segments } from './segments.ts'
 
 export interface StoredMessage extends Message {
   seq: number
@@ -43,8 +44,15 @@ const pollMs = 100
 /** Per topic; a reader further behind than this reads from the disk. */
 const cacheBytes = 24 << 20
 
+/** Data above this goes to a segment. */
+const inlineBytes = 4096
+
 /** Open the messages of a journal. */
-export function openMessages(journal: Journal, now: () => number = Date.now): Messages {
+export function openMessages(
+  journal: Journal,
+  segments: Segments,
+  now: () => number = Date.now,
+): Messages {
   const ids = new Map<string, number>()
   const caches = new Map<number, Cache>()
   const readers = new Map<number, Set<() => void>>()
@@ -52,10 +60,12 @@ export function openMessages(journal: Journal, now: () => number = Date.now): Me
   let seen = journal.version()
 
   const insert = journal.statement(
-    'INSERT INTO message (topic, at, size, attributes, data) VALUES (?, ?, ?, ?, ?)',
+    `INSERT INTO message (topic, at, size, attributes, data, segment, place, length)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const select = journal.statement(
-    'SELECT seq, at, size, attributes, data FROM message WHERE topic = ? AND seq > ? ORDER BY seq',
+    `SELECT seq, at, size, attributes, data, segment, place, length FROM message
+     WHERE topic = ? AND seq > ? ORDER BY seq`,
   )
   const anySubscription = journal.statement('SELECT 1 FROM subscription WHERE topic = ? LIMIT 1')
   const selectId = journal.statement('SELECT id FROM topic WHERE name = ?')
@@ -114,7 +124,7 @@ export function openMessages(journal: Journal, now: () => number = Date.now): Me
     return answer
   }
 
-  function publishWithin(topic: number, message: Message): number {
+  function publishWithin(topic: number, message: Message, place?: Place): number {
     if (!isSubscribed(topic)) return 0
     const size = messageBytes(message)
     const at = now()
@@ -124,7 +134,10 @@ export function openMessages(journal: Journal, now: () => number = Date.now): Me
       at,
       size,
       JSON.stringify(message.attributes),
-      message.data,
+      place === undefined ? message.data : null,
+      place?.segment ?? null,
+      place?.at ?? null,
+      message.data.length,
     )
     const seq = Number(lastInsertRowid)
     const { data, attributes } = message
@@ -142,6 +155,19 @@ export function openMessages(journal: Journal, now: () => number = Date.now): Me
     while (cache.bytes > cacheBytes / 2) cache.bytes -= cache.messages[drop++]?.size ?? Infinity
     cache.floor = cache.messages[drop - 1]?.seq ?? cache.floor
     cache.messages.splice(0, drop)
+  }
+
+  function dataOf(row: Record<string, unknown>): Uint8Array {
+    const { data, segment, place, length } = row
+    if (data instanceof Uint8Array) return data
+    return segments.read({ segment: String(segment), at: Number(place) }, Number(length))
+  }
+
+  async function removeSegments(): Promise<void> {
+    const used = journal.statement('SELECT 1 FROM message WHERE segment = ? LIMIT 1')
+    for (const segment of segments.closed()) {
+      if (used.get(segment) === undefined) segments.remove(segment)
+    }
   }
 
   return {
@@ -173,8 +199,20 @@ export function openMessages(journal: Journal, now: () => number = Date.now): Me
         .all()
         .map((row) => String(row['name'])),
     publishWithin,
-    publish: (topic, message) =>
-      journal.write(() => publishWithin(topic, message), message.data.length + 200),
+    async publish(topic, message) {
+      const bytes = message.data.length
+      if (bytes <= inlineBytes) {
+        return journal.write(() => publishWithin(topic, message), bytes + 200)
+      }
+      // A topic that nobody reads keeps nothing, so nothing need be written for it.
+      if (!isSubscribed(topic)) return 0
+      const place = await segments.append(message.data)
+      try {
+        return await journal.write(() => publishWithin(topic, message, place), 500)
+      } finally {
+        segments.settle(place)
+      }
+    },
     after(topic, after, room) {
       const cache = cacheOf(topic)
       const found: StoredMessage[] = []
@@ -200,7 +238,7 @@ export function openMessages(journal: Journal, now: () => number = Date.now): Me
           at: Number(row['at']),
           size,
           attributes: JSON.parse(String(row['attributes'])) as Record<string, string>,
-          data: row['data'] as Uint8Array,
+          data: dataOf(row),
         })
       }
       return found
@@ -210,8 +248,8 @@ export function openMessages(journal: Journal, now: () => number = Date.now): Me
       readers.set(topic, callbacks.add(callback))
       return () => callbacks.delete(callback)
     },
-    sweep(most) {
-      return journal.write((db) => {
+    async sweep(most) {
+      const swept = await journal.write((db) => {
         db.prepare('DELETE FROM subscription WHERE expires < ?').run(now())
         const { changes } = db
           .prepare(
@@ -224,6 +262,8 @@ export function openMessages(journal: Journal, now: () => number = Date.now): Me
           .run(most)
         return Number(changes)
       })
+      if (swept > 0) await removeSegments()
+      return swept
     },
     close: () => clearInterval(poll),
   }

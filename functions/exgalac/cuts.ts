@@ -25,7 +25,9 @@ const halfHour = 30 / (24 * 60)
 /** Judge a packet. Throws nothing: a field that is not there is not known. */
 export function judgeCuts(record: Fields): Cuts {
   const candidate = (record['candidate'] ?? {}) as Fields
-  const history = (record['prv_candidates'] ?? []) as readonly Fields[]
+  const previous = record['prv_candidates']
+  // Null at a first detection; some rewriters make a record of columns of it, which tells no epochs.
+  const history = Array.isArray(previous) ? (previous as readonly Fields[]) : []
   return {
     is_positive_sub: isPositive(candidate['isdiffpos']) === true,
     no_pointsource_counterpart: !hasPointSource(candidate),
