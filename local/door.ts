@@ -298,7 +298,7 @@ export async function openQueries(options: {
   }
   const warehouse = await acquireWarehouse({ file, readOnly: true })
   return {
-    query: (sql) => readRows(() => warehouse.connect(), dataset, sql),
+    query: (sql) => readRows(warehouse, dataset, sql),
     close: () => warehouse.release(),
   }
 }

@@ -50,7 +50,7 @@ export async function openTable(options: TableOptions): Promise<Table> {
       return new Promise((resolve, reject) => batches.add({ row, resolve, reject }))
     },
     query(sql) {
-      return readRows(() => warehouse.connect(), dataset, sql)
+      return readRows(warehouse, dataset, sql)
     },
     close() {
       return (closed ??= batches.drain().then(() => warehouse.release()))

@@ -7,17 +7,18 @@ import { NightjarError, sentenceOf } from '../../core/errors.ts'
 import { literal } from './columns.ts'
 import { engineSentence, isEngineFault } from './faults.ts'
 import { createReader } from './vector.ts'
+import type { Warehouse } from './warehouse.ts'
 
 /**
  * Run one reading statement on a connection of its own and yield its rows. The transaction reads
  * only, so a statement that passes as reading and writes (`EXPLAIN ANALYZE INSERT …`) fails too.
  */
 export async function* readRows(
-  connect: () => Promise<DuckDBConnection>,
+  warehouse: Warehouse,
   dataset: string,
   sql: string,
 ): AsyncGenerator<Record<string, unknown>> {
-  const connection = await connect()
+  const { connection, close } = await warehouse.reader()
   try {
     await connection.run('BEGIN TRANSACTION READ ONLY')
     await useDataset(connection, dataset)
@@ -39,8 +40,7 @@ export async function* readRows(
   } catch (cause) {
     throw queryFault(cause)
   } finally {
-    connection.interrupt()
-    connection.closeSync()
+    close()
   }
 }
 

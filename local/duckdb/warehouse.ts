@@ -14,6 +14,7 @@ import { createCatalog } from './catalog.ts'
 import type { Catalog } from './catalog.ts'
 import { literal } from './columns.ts'
 import { engineSentence, isFatal } from './faults.ts'
+import { slim } from './slim.ts'
 
 export interface WarehouseOptions {
   file: string
@@ -22,9 +23,14 @@ export interface WarehouseOptions {
   readOnly?: boolean
 }
 
+export interface Reader {
+  connection: DuckDBConnection
+  close(): void
+}
+
 export interface Warehouse {
-  /** A connection of the caller's own; who asks for it closes it. */
-  connect(): Promise<DuckDBConnection>
+  /** A connection of the caller's own. */
+  reader(): Promise<Reader>
   /** Run work on the one connection that writes, alone: transactions never conflict. */
   exclusive<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T>
   catalog(dataset: string): Catalog
@@ -95,6 +101,7 @@ async function openWarehouse(options: WarehouseOptions): Promise<Warehouse> {
   let instance: Promise<DuckDBInstance> | undefined = openInstance(options)
   let writer: DuckDBConnection | undefined
   let last: Promise<unknown> = Promise.resolve()
+  let readers = 0
   const catalogs = new Map<string, Catalog>()
   await instance
 
@@ -108,7 +115,9 @@ async function openWarehouse(options: WarehouseOptions): Promise<Warehouse> {
   async function run<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
     writer ??= await connect()
     try {
-      return await work(writer)
+      const result = await work(writer)
+      if (readers === 0) await slim(writer, memoryLimit(options))
+      return result
     } catch (error) {
       if (isFatal(error)) await abandon()
       throw error
@@ -131,7 +140,22 @@ async function openWarehouse(options: WarehouseOptions): Promise<Warehouse> {
   }
 
   return {
-    connect,
+    async reader() {
+      readers++
+      const connection = await connect().catch((error: unknown) => {
+        readers--
+        throw error
+      })
+      return {
+        connection,
+        close() {
+          readers--
+          // A statement that is left before its end would go on.
+          connection.interrupt()
+          connection.closeSync()
+        },
+      }
+    },
     exclusive,
     catalog(dataset) {
       const catalog = catalogs.get(dataset) ?? createCatalog(dataset)
@@ -150,14 +174,14 @@ async function openWarehouse(options: WarehouseOptions): Promise<Warehouse> {
   }
 }
 
-async function openInstance({
-  file,
-  memoryLimitMb = 128,
-  threads = 2,
-  readOnly = false,
-}: WarehouseOptions): Promise<DuckDBInstance> {
+function memoryLimit({ memoryLimitMb = 256 }: WarehouseOptions): string {
+  return `${memoryLimitMb}MB`
+}
+
+async function openInstance(options: WarehouseOptions): Promise<DuckDBInstance> {
+  const { file, threads = 2, readOnly = false } = options
   const instance = await DuckDBInstance.create(':memory:', {
-    memory_limit: `${memoryLimitMb}MB`,
+    memory_limit: memoryLimit(options),
     threads: String(threads),
     preserve_insertion_order: 'false',
     wal_autocheckpoint: checkpointBytes,
