@@ -1,4 +1,5 @@
 import * as runtime from './cursor.ts'
+import { reaches } from './parts.ts'
 import type { AvroType, RecordType, UnionType } from './schema.ts'
 import { costOf } from './sizes.ts'
 
@@ -229,28 +230,4 @@ export function key(name: string): string {
 
 function isRecursive(record: RecordType): boolean {
   return record.fields.some(({ type }) => reaches(type, record))
-}
-
-/** True where a value of a type may hold a value of another. */
-export function reaches(from: AvroType, target: AvroType): boolean {
-  const seen = new Set<AvroType>()
-  return visit(from)
-
-  function visit(type: AvroType): boolean {
-    if (type === target) return true
-    if (seen.has(type)) return false
-    seen.add(type)
-    switch (type.kind) {
-      case 'array':
-        return visit(type.items)
-      case 'map':
-        return visit(type.values)
-      case 'record':
-        return type.fields.some((field) => visit(field.type))
-      case 'union':
-        return type.branches.some(visit)
-      default:
-        return false
-    }
-  }
 }

@@ -1,4 +1,5 @@
 import { NightjarError } from '../core/errors.ts'
+import { partsOf } from './parts.ts'
 import type { AvroType, Field, PrimitiveType, RecordType } from './schema.ts'
 
 const maxDepth = 64
@@ -25,12 +26,22 @@ type Json = Readonly<Record<string, unknown>>
  */
 export function resolveSchema(json: unknown): AvroType {
   const names = new Map<string, AvroType>()
+  const heights = new Map<AvroType, number>()
   let types = 0
   return resolve(json, '', 0)
 
   function resolve(node: unknown, namespace: string, depth: number): AvroType {
     if (depth > maxDepth) throw illegal(`it is nested more than ${maxDepth} deep`)
     if (++types > maxTypes) throw illegal(`it has more than ${maxTypes} types`)
+    const type = build(node, namespace, depth)
+    // Names can nest types deeper than the JSON does, and all that walk types trust the bound.
+    const height = 1 + Math.max(0, ...partsOf(type).map((part) => heights.get(part) ?? 0))
+    if (height > maxDepth) throw illegal(`its types are nested more than ${maxDepth} deep`)
+    heights.set(type, height)
+    return type
+  }
+
+  function build(node: unknown, namespace: string, depth: number): AvroType {
     if (typeof node === 'string') return lookUp(node, namespace)
     if (Array.isArray(node)) return resolveUnion(node, namespace, depth)
     if (!isObject(node)) throw illegal(`${show(node)} is not a type`)

@@ -10,6 +10,10 @@ const lengths = new Uint8Array(slots)
 const arena = new Uint8Array(slots * longest)
 const arenaView = new DataView(arena.buffer)
 
+// Up to three bytes and their number fit one integer, which is its own key.
+const shortKeys = new Int32Array(1024)
+const shortKept: string[] = new Array<string>(shortKeys.length).fill('')
+
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
@@ -18,7 +22,8 @@ const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  */
 export function stringAt(c: Cursor, start: number, length: number): string {
   if (length === 0) return ''
-  if (length > longest || length < 4) return make(c, start, length)
+  if (length > longest) return make(c, start, length)
+  if (length < 4) return shortAt(c, start, length)
 
   const { view } = c
   // The last four bytes may overlap the words before them, so no length needs a tail.
@@ -37,6 +42,18 @@ export function stringAt(c: Cursor, start: number, length: number): string {
   for (let i = 0; i < length; i++) arena[home + i] = view.getUint8(start + i)
   lengths[slot] = length
   kept[slot] = text
+  return text
+}
+
+function shortAt(c: Cursor, start: number, length: number): string {
+  const { view } = c
+  let key = length
+  for (let p = start; p < start + length; p++) key = (key << 8) | view.getUint8(p)
+  const slot = (Math.imul(key, 0x9e3779b1) >>> 22) & (shortKeys.length - 1)
+  if (shortKeys[slot] === key) return shortKept[slot] as string
+  const text = make(c, start, length)
+  shortKeys[slot] = key
+  shortKept[slot] = text
   return text
 }
 

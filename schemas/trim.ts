@@ -1,13 +1,15 @@
 import { NightjarError } from '../core/errors.ts'
 import { isWire, parseWire } from './confluent.ts'
-import { isContainer, openContainer } from './container.ts'
+import { headerOf, isContainer, openContainer } from './container.ts'
+import type { Header } from './container.ts'
 import { cursor, guard, refuse, seek } from './cursor.ts'
 import { checkCost, checkEnd } from './decode.ts'
-import { choose, createProgram, emitSkip, link, reaches } from './emit.ts'
+import { choose, createProgram, emitSkip, link } from './emit.ts'
 import type { Program } from './emit.ts'
-import { encodeBlock, encodeHeader } from './framing.ts'
+import { encodeHeader, varint } from './framing.ts'
 import { rewriteArray, scanJson } from './json.ts'
 import type { JsonNode } from './json.ts'
+import { reaches } from './parts.ts'
 import { bundledSchemas, schemaById } from './registry.ts'
 import type { SchemaSource } from './registry.ts'
 import { parseSchema } from './schema.ts'
@@ -20,6 +22,7 @@ interface Plan {
 }
 
 const plans = new WeakMap<Schema, Plan | 'whole'>()
+const prefixes = new WeakMap<Header | Schema, Buffer>()
 
 /**
  * The same packet without the top-level fields whose name begins with `cutout`: an uncompressed
@@ -36,32 +39,47 @@ export function trimPacket(
     const { id, datum } = parseWire(bytes)
     const schema = schemaById(schemas, id)
     const plan = planOf(schema)
-    const kept = plan === 'whole' ? datum : keep(plan, datum, 1)
-    const text = plan === 'whole' ? schema.text : plan.schema.text
     const sync = Buffer.from(schema.fingerprint.slice(0, 32), 'hex')
-    const header = encodeHeader({ schemaText: text, codec: 'null', sync })
-    return join([header, ...encodeBlock(1, kept, sync)])
+    const kept = plan === 'whole' ? [datum] : keep(plan, datum, 1)
+    const { text } = plan === 'whole' ? schema : plan.schema
+    return join([prefixOf(schema, text), sync, ...blockOf(1, kept, sync)])
   }
-  const { schema, metadata, sync, blocks } = openContainer(bytes)
-  const plan = planOf(schema)
+  const header = headerOf(bytes)
+  const plan = planOf(header.schema)
   if (plan === 'whole') return bytes
-  const parts: Uint8Array[] = [
-    encodeHeader({ schemaText: plan.schema.text, codec: 'null', metadata, sync }),
-  ]
+  const { metadata } = header
+  const { sync, blocks } = openContainer(bytes)
+  const parts: Uint8Array[] = [prefixOf(header, plan.schema.text, metadata), sync]
   for (const { count, data } of blocks()) {
-    parts.push(...encodeBlock(count, keep(plan, data, count), sync))
+    for (const part of blockOf(count, keep(plan, data, count), sync)) parts.push(part)
   }
   return join(parts)
 }
 
-function keep(plan: Plan, data: Uint8Array, count: number): Uint8Array {
+/** The trimmed header up to its sync marker. It is the same for all packets of one writer. */
+function prefixOf(key: Header | Schema, text: string, metadata?: Header['metadata']): Buffer {
+  let prefix = prefixes.get(key)
+  if (!prefix) {
+    const content = { schemaText: text, codec: 'null', sync: new Uint8Array(0) } as const
+    prefix = encodeHeader(metadata ? { ...content, metadata } : content)
+    prefixes.set(key, prefix)
+  }
+  return prefix
+}
+
+function blockOf(count: number, parts: readonly Uint8Array[], sync: Uint8Array): Uint8Array[] {
+  const size = parts.reduce((sum, part) => sum + part.byteLength, 0)
+  return [varint(count), varint(size), ...parts, sync]
+}
+
+function keep(plan: Plan, data: Uint8Array, count: number): Uint8Array[] {
   const parts: Uint8Array[] = []
   const ranges: number[] = []
   let position = 0
   for (let n = 0; n < count; n++) position = plan.walk(data, position, ranges)
   checkEnd(data, position)
   for (let i = 0; i < ranges.length; i += 2) parts.push(data.subarray(ranges[i], ranges[i + 1]))
-  return Buffer.concat(parts)
+  return parts
 }
 
 function planOf(schema: Schema): Plan | 'whole' {

@@ -60,6 +60,17 @@ test('parseSchema() gives the same object for the same bytes', () => {
   assert.notEqual(parseSchema(text), parseSchema(`${text} `))
 })
 
+test('parseSchema() bounds how deep names nest types', () => {
+  const chain = Array.from({ length: 200 }, (_, i) => {
+    const fields = i === 0 ? [] : [{ name: 'x', type: `r${i - 1}` }]
+    return { type: 'record', name: `r${i}`, fields }
+  })
+  assert.throws(() => parse(chain), {
+    ...illegal,
+    message: 'Cannot read schema: its types are nested more than 64 deep',
+  })
+})
+
 test('parseSchema() names the fault of a schema', () => {
   const field = (type: unknown) => ({ name: 'x', type })
   const record = (fields: unknown) => ({ type: 'record', name: 'r', fields })
