@@ -49,6 +49,7 @@ export interface Header {
 const magic = [0x4f, 0x62, 0x6a, 0x01]
 const maxEntries = 1000
 const maxRecent = 32
+const maxRecentBytes = 256 << 10
 
 // Most packets begin with the very bytes of the one before, and comparing 25 kB takes a microsecond.
 const recent: Header[] = []
@@ -134,6 +135,7 @@ export function headerOf(bytes: Uint8Array): Header {
     return header
   }
   const header = readHeader(bytes)
+  if (header.bytes.length > maxRecentBytes) return header
   recent.unshift(header)
   if (recent.length > maxRecent) recent.pop()
   return header
