@@ -27,7 +27,7 @@ The same options give the same bytes. Numbers may be fractions (0.02) or percent
 Examples:
   $ nightjar simulate --out sky                         2,000 alerts, all well
   $ nightjar simulate --out sky --duplicates 5% --corrupt 1% --gaps 1% --late 2% --old-schemas 10%
-  $ nightjar simulate --out sky --alerts 300000 --tar   a whole night, 20 GB
+  $ nightjar simulate --out sky --alerts 300000 --tar   a whole night, 14 GB
 `
 
 type Options = Omit<SimulationOptions, 'night'> & {
@@ -47,7 +47,7 @@ export function simulateCommand(world: World): Command {
     .option('--alerts <n>', 'how many different alerts', parseCount, 2000)
     .option('--seed <n>', 'another seed is another sky', parseCount, 1)
     .option('--survey <name>', 'only ztf so far', 'ztf')
-    .option('--partitions <n>', 'Kafka partitions, filled in turn', parseCount, 16)
+    .option('--partitions <n>', 'Kafka partitions, filled in turn', parsePartitions, 16)
     .option('--duplicates <f>', 'share sent twice, as replays do', parseShare, 0)
     .option('--late <f>', 'share that arrives after sunrise', parseShare, 0)
     .option('--corrupt <f>', 'share that nobody can read: cut, flipped, empty, ...', parseShare, 0)
@@ -67,7 +67,10 @@ async function simulate(world: World, { out, tar, json, survey, ...rest }: Optio
   const topic = kafkaTopicName('ztf', options.night)
   const target = join(out, tar ? `${topic}.tar.gz` : topic)
   if (existsSync(target)) {
-    throw new NightjarError('config_invalid', `Cannot simulate into "${target}": it exists already`)
+    throw new NightjarError(
+      'config_invalid',
+      `Cannot simulate into "${target}": it exists already, remove it or choose another --out`,
+    )
   }
   mkdirSync(out, { recursive: true })
 
@@ -157,6 +160,12 @@ function describe(summary: Summary, target: string, seconds: number): string {
 function parseCount(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text)
   throw new NightjarError('config_invalid', `Cannot take number "${text}": it must be whole`)
+}
+
+function parsePartitions(text: string): number {
+  const count = parseCount(text)
+  if (count >= 1 && count <= 1000) return count
+  throw new NightjarError('config_invalid', `Cannot make ${text} partitions: it must be 1 to 1,000`)
 }
 
 function parseShare(text: string): number {

@@ -27,16 +27,16 @@ const makers: Record<Kind, Maker> = {
 
 /** Shares of a night's alerts. Of supernovae there are several times too many, so that small nights have some. */
 const shares: Readonly<Record<Kind, number>> = {
-  'rr-lyrae': 0.17,
+  'rr-lyrae': 0.165,
   'eclipsing-binary': 0.12,
-  'long-period-variable': 0.22,
-  asteroid: 0.26,
+  'long-period-variable': 0.17,
+  asteroid: 0.3,
   'unknown-mover': 0.02,
-  bogus: 0.135,
+  bogus: 0.155,
   'supernova-ia': 0.02,
   'supernova-ii': 0.012,
-  agn: 0.028,
-  'cataclysmic-variable': 0.015,
+  agn: 0.022,
+  'cataclysmic-variable': 0.016,
 }
 
 /** The camera keeps this far from a quadrant's edge, pixels: nearer sources are not extracted. */

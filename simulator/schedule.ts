@@ -13,6 +13,7 @@ import { altitude, jdOfUnix, moon, palomar, separation, sun } from './sky.ts'
 const cadence = 40 / 86_400
 /** Fields of a block: 48 x 40 s = 32 min, so its second visit comes 32 min after the first. */
 const blockSize = 48
+/** Degrees of a field's centre, so that its corners stay above 25. */
 const lowest = 31
 
 /** When a night may be observed and when the Sun rises, Julian dates UTC. */
@@ -42,7 +43,7 @@ export function planNight(night: Night, seed: string | number): Exposure[] {
   const exposures: Exposure[] = []
   let jd = dusk
   for (let block = 0; jd + 2 * blockSize * (cadence + 1 / 86_400) < dawn; block++) {
-    const fields = chooseBlock(grid, visited, jd + blockSize * cadence)
+    const fields = chooseBlock(grid, visited, jd)
     if (fields.length === 0) break
     const filters: readonly Fid[] = block % 6 === 5 ? [2, 3] : block % 2 === 0 ? [1, 2] : [2, 1]
     const start = jd
@@ -79,12 +80,16 @@ export function pastVisits(first: Exposure, seed: string | number): Exposure[] {
   return visits.sort((a, b) => a.jd - b.jd)
 }
 
-/** The fields not yet visited that stand best: high, and away from the Moon. */
-function chooseBlock(grid: readonly Field[], visited: ReadonlySet<number>, jd: number): Field[] {
-  const moonAt = moon(jd)
+/** The fields not yet visited that stand best: high for the whole block, and away from the Moon. */
+function chooseBlock(grid: readonly Field[], visited: ReadonlySet<number>, start: number): Field[] {
+  const times = [start, start + 2 * blockSize * cadence]
+  const moonAt = moon(start)
   return grid
     .filter(({ id }) => !visited.has(id))
-    .map((field) => ({ field, height: altitude(field.centre, jd) }))
+    .map((field) => ({
+      field,
+      height: Math.min(...times.map((jd) => altitude(field.centre, jd))),
+    }))
     .filter(({ field, height }) => height > lowest && separation(field.centre, moonAt) > 25)
     .sort((a, b) => b.height - a.height || a.field.id - b.field.id)
     .slice(0, blockSize)
