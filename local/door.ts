@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, realpathSync, unlinkSync } from 'node:fs'
+import { chmodSync, existsSync, realpathSync, unlinkSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -79,15 +79,13 @@ export async function serveDoor(options: {
     void answer(connection, handlers, controller.signal)
   })
 
-  // The socket is made in this very call, so it never exists with wider permissions.
-  const mask = process.umask(0o177)
   try {
+    const listening = once(server, 'listening')
     server.listen(socket)
-  } finally {
-    process.umask(mask)
-  }
-  try {
-    await once(server, 'listening')
+    // The socket is there as soon as this returns, and only its owner may ask. A thread cannot narrow
+    // the umask of its process beforehand.
+    if (existsSync(socket)) chmodSync(socket, 0o600)
+    await listening
   } catch (cause) {
     throw unusable(`Cannot open the door "${socket}": ${sentenceOf(cause)}`, cause)
   }
@@ -174,8 +172,8 @@ function createReplies(connection: Socket, signal: AbortSignal) {
       if (connection.writableNeedDrain) await once(connection, 'drain', { signal })
     },
     end(reply: Reply): void {
-      if ('done' in reply) flush()
-      clearTimeout(timer)
+      if (failure !== undefined && 'done' in reply) throw failure
+      flush()
       connection.end(encode(reply))
     },
   }
