@@ -10,7 +10,7 @@ export interface Salt2Parameters {
   c: number
 }
 
-/** Flux of a SN Ia (AB, zero point 25) at a Julian date; 0 before -20 and after +48 rest-frame days. */
+/** Flux of a SN Ia (AB, zero point 25) at a Julian date; 0 before -20 and after +49 rest-frame days. */
 export function iaFlux({ z, t0, x0, x1, c }: Salt2Parameters, jd: number, fid: Fid): number {
   const column = ((jd - t0) / (1 + z) - iaPhases.first) / iaPhases.step
   if (column < 0 || column > iaPhases.count - 1) return 0

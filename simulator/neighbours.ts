@@ -78,11 +78,15 @@ export function galaxyOf(
 }
 
 function ps1Mags(r: number, color: number, random: Random): Neighbour['mags'] {
-  const mags = [r + color, r, r - 0.45 * color, r - 0.65 * color]
-  const faintest = [22.6, 22.3, 22.1, 21.6]
-  return mags.map((mag, i) =>
-    mag > (faintest[i] as number) || random.chance(0.03) ? null : mag,
-  ) as unknown as Neighbour['mags']
+  // PS1's 5 sigma depths are near these; now and then a band is missing for another reason.
+  const seen = (mag: number, faintest: number): number | null =>
+    mag > faintest || random.chance(0.03) ? null : mag
+  return [
+    seen(r + color, 22.6),
+    seen(r, 22.3),
+    seen(r - 0.45 * color, 22.1),
+    seen(r - 0.65 * color, 21.6),
+  ]
 }
 
 /** PS1's objectId: the zone of declination (30 arcsec) and the right ascension. */

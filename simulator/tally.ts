@@ -27,7 +27,9 @@ export interface Summary {
 /** Count truths as they pass. */
 export function createTally(topic: string, { night, ...options }: SimulationOptions) {
   const sums = { records: 0, alerts: 0, bytes: 0, extragalactic: 0, pure: 0 }
-  const [kinds, classes, versions] = [new Map(), new Map(), new Map()] as Map<string, number>[]
+  const kinds = new Map<string, number>()
+  const classes = new Map<string, number>()
+  const versions = new Map<string, number>()
   const ends = new Array<number>(options.partitions).fill(0)
   let first = Infinity
   let last = -Infinity
@@ -70,10 +72,10 @@ export function createTally(topic: string, { night, ...options }: SimulationOpti
   }
 }
 
-function count(sums: Map<string, number> | undefined, key: string | undefined): void {
-  if (sums && key !== undefined) sums.set(key, (sums.get(key) ?? 0) + 1)
+function count(sums: Map<string, number>, key: string | undefined): void {
+  if (key !== undefined) sums.set(key, (sums.get(key) ?? 0) + 1)
 }
 
-function sorted(sums: ReadonlyMap<string, number> | undefined): Record<string, number> {
-  return Object.fromEntries([...(sums ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)))
+function sorted(sums: ReadonlyMap<string, number>): Record<string, number> {
+  return Object.fromEntries([...sums].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
