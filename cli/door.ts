@@ -3,23 +3,12 @@
  * runs they open the warehouse themselves.
  */
 import { datasetName } from '../core/names.ts'
-import type { Broker, Ground } from '../local/broker.ts'
-import { doorPath, openQueries, serveDoor } from '../local/door.ts'
+import type { Ground } from '../local/broker.ts'
+import { openQueries } from '../local/door.ts'
 
 export interface HomeQueries {
   query(sql: string): AsyncIterable<Record<string, unknown>>
   close(): Promise<void>
-}
-
-/** Answer the queries of other processes for as long as the broker runs. */
-export async function serveHome(
-  ground: Ground,
-  broker: Broker,
-): Promise<{ close(): Promise<void> }> {
-  return serveDoor({
-    socket: doorPath(ground.home.path),
-    handlers: { query: (sql) => broker.table.query(String(sql)) },
-  })
 }
 
 /** Ask the warehouse of a home, through the door or directly. */

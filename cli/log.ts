@@ -3,10 +3,10 @@ import { severityOf, type Events, type Log } from '../core/log.ts'
 import type { World } from './world.ts'
 
 /** Most lines of one kind a second; a flood of poison must not drown what else is said. */
-const mostASecond = 5
+const mostASecond = 2
 
-/** The log of a verb. */
-export function createLog(world: World): Log {
+/** The log of a verb, or of a thread of it. */
+export function createLog(world: Pick<World, 'env' | 'now' | 'err'>): Log {
   const asJson = world.env['NIGHTJAR_LOG'] === 'json'
   const said = new Map<keyof Events, { second: number; count: number; held: number }>()
   return function log(name, facts) {

@@ -1,6 +1,6 @@
 /** How far a run is: one live line on a terminal, a plain line every ten seconds elsewhere. */
 import type { Intake } from '../consumer/intake.ts'
-import type { Broker } from '../local/broker.ts'
+import type { Broker } from './broker.ts'
 import { formatBytes, formatCount, formatDuration } from './text-table.ts'
 import type { World } from './world.ts'
 
@@ -30,8 +30,8 @@ export function createProgress(options: {
     rate = rate === 0 ? latest : rate * 0.7 + latest * 0.3
     previous = { at: now, records }
     const backlog = Object.entries(await broker.backlog()).filter(([name]) => name !== 'ledger')
-    const behind = backlog.map(([name, { messages }]) => `${name} ${formatCount(messages)}`)
-    const most = Math.max(...backlog.map(([, { messages }]) => messages))
+    const behind = backlog.map(([name, messages]) => `${name} ${formatCount(messages)}`)
+    const most = Math.max(...backlog.map(([, messages]) => messages))
     const left = latest < 1 && most > 0 && rate > 1 ? `, ${formatDuration(most / rate)} left` : ''
     const line =
       `${formatCount(records)} alerts, ${formatBytes(bytes)}, ${Math.round(rate)}/s` +

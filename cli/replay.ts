@@ -25,8 +25,8 @@ import { nightsOf } from './audit.ts'
 import { openHomeQueries, type HomeQueries } from './door.ts'
 import { instanceOf, nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
 import { createLog } from './log.ts'
-import { relayTo } from './run.ts'
 import { formatCount } from './text-table.ts'
+import { relayTo } from './wiring.ts'
 import type { World } from './world.ts'
 
 interface ReplayOptions extends HomeOptions {

@@ -1,24 +1,20 @@
 /** `nightjar run`: the whole broker in one process. */
 import { Command } from 'commander'
 
-import type { HandlerWorld } from '../functions/handlers.ts'
-import { handlers } from '../functions/handlers.ts'
-import { createStage } from '../functions/stage.ts'
 import { openFileSource } from '../consumer/files/source.ts'
 import { createIntake, type Intake } from '../consumer/intake.ts'
-import { createRelay, type Relay } from '../consumer/relay.ts'
 import { knownNights } from '../conductor/nights.ts'
 import type { Log } from '../core/log.ts'
 import { kafkaTopicName } from '../core/names.ts'
 import { nightOfDate, nightOfTopic, type Night } from '../core/night.ts'
-import { startBroker, openGround, type Broker, type Ground } from '../local/broker.ts'
-import { bundledSchemas } from '../schemas/registry.ts'
+import { openGround, type Ground } from '../local/broker.ts'
 import { auditOf } from './audit.ts'
-import { serveHome } from './door.ts'
+import { startBroker, type Broker } from './broker.ts'
 import { instanceOf, nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
 import { createLog } from './log.ts'
 import { createProgress } from './progress.ts'
 import { formatSummary } from './summary.ts'
+import { relayTo } from './wiring.ts'
 import type { World } from './world.ts'
 
 interface RunOptions extends HomeOptions {
@@ -64,8 +60,7 @@ async function run(world: World, options: RunOptions): Promise<void> {
   const log = createLog(world)
   const ground = await openGround(options.home, at)
   try {
-    const broker = await startBroker({ ground, log, handlerOf: await wire(ground, log) })
-    const door = await serveHome(ground, broker)
+    const broker = await startBroker(ground, log, world.env)
     const progress = createProgress({ world, broker, quiet: options.json === true })
     try {
       const started = performance.now()
@@ -78,42 +73,12 @@ async function run(world: World, options: RunOptions): Promise<void> {
       }
     } finally {
       progress.stop()
-      await door.close()
       await broker.close()
     }
     log('broker_stopped', { reason: world.signal.aborted ? 'asked to' : 'all is done' })
   } finally {
     await ground.close()
   }
-}
-
-/** Wire every stage of the pipeline to the home's answers. */
-async function wire(ground: Ground, log: Log) {
-  const ledger = await ground.topic('ledger')
-  const deadLetters = await ground.topic('dead_letter')
-  const claims = await ground.bucket('broker_files')
-  return async (stage: keyof typeof handlers, table: Broker['table']) => {
-    const answers: HandlerWorld = {
-      topic: ground.topic,
-      bucket: ground.bucket,
-      table: () => Promise.resolve(table),
-      schemas: bundledSchemas(),
-    }
-    const handle = await handlers[stage](answers)
-    return createStage({ stage, handle, ledger, deadLetters, claims, log })
-  }
-}
-
-/** The relay from any source to the topics of a home. */
-export async function relayTo(ground: Ground, log: Log): Promise<Relay> {
-  return createRelay({
-    alerts: await ground.topic('alert_data'),
-    ledger: await ground.topic('ledger'),
-    deadLetters: await ground.topic('dead_letter'),
-    claims: await ground.bucket('broker_files'),
-    schemas: bundledSchemas(),
-    log,
-  })
 }
 
 /** Take in every source, one after the other; answers what came. */
@@ -173,7 +138,7 @@ async function report(
   const nights = await knownNights(await ground.bucket('broker_files'))
   const audits = []
   for (const night of nights) {
-    audits.push(await auditOf(ground, (sql) => broker.table.query(sql), night, world.now()))
+    audits.push(await auditOf(ground, broker.query, night, world.now()))
   }
   if (options.json === true) {
     const records = audits.map(({ record }) => record)

@@ -1,6 +1,7 @@
 /** What a person reads at the end of a run. */
-import type { Broker, Ground } from '../local/broker.ts'
+import type { Ground } from '../local/broker.ts'
 import { formatAudit, verdict, type NightAudit } from './audit.ts'
+import type { Broker } from './broker.ts'
 import { formatBytes, formatCount, formatDuration, formatTable } from './text-table.ts'
 import type { World } from './world.ts'
 
@@ -45,9 +46,10 @@ export async function formatSummary(options: {
 async function deadLetterReasons(broker: Broker): Promise<string> {
   const rows: string[][] = []
   const sql = `
-    SELECT stage, reason, COUNT(*) AS n FROM ledger WHERE outcome = 'dead_lettered'
-    GROUP BY stage, reason ORDER BY n DESC, stage, reason LIMIT 12`
-  for await (const { stage, reason, n } of broker.table.query(sql)) {
+    SELECT stage, REGEXP_REPLACE(reason, '[0-9]+', '#', 'g') AS reason, COUNT(*) AS n
+    FROM ledger WHERE outcome = 'dead_lettered'
+    GROUP BY ALL ORDER BY n DESC, reason, stage LIMIT 12`
+  for await (const { stage, reason, n } of broker.query(sql)) {
     rows.push([formatCount(Number(n)), String(stage), String(reason).slice(0, 100)])
   }
   return rows.length === 0 ? '' : formatTable(['alerts', 'stage', 'reason'], rows)

@@ -1,28 +1,22 @@
-/**
- * The whole broker in one process: every topic, bucket and table of a survey in one home directory,
- * and every stage of the pipeline subscribed to what it reads.
- */
+/** The ground that an embedded broker stands on: a survey's topics and buckets, and who reads them. */
 import { stageFilter } from '../core/alert.ts'
 import { sentenceOf } from '../core/errors.ts'
-import { ledgerRow } from '../core/ledger.ts'
 import type { Log } from '../core/log.ts'
 import {
   bucketName,
-  datasetName,
   subscriptionName,
   topicName,
   type BucketWord,
   type Instance,
   type TopicWord,
 } from '../core/names.ts'
-import { noticeTopics, stages, stagesOf, topicsOf, type StageName } from '../core/pipeline.ts'
-import type { Delivery, Store, Subscription, Table, Topic } from '../core/ports.ts'
-import { makeHome, takeHome, type Home } from './home.ts'
+import { noticeTopics, stages, stagesOf, topicsOf } from '../core/pipeline.ts'
+import type { Delivery, Store, Subscription, Topic } from '../core/ports.ts'
+import { makeHome, type Home } from './home.ts'
 import type { Journal } from './journal.ts'
 import type { Messages } from './messages.ts'
 import { openStore } from './store.ts'
 import { openSubscription } from './subscription.ts'
-import { openTable } from './table.ts'
 import { openTopic } from './topic.ts'
 import { openTopics } from './topics.ts'
 
@@ -74,95 +68,64 @@ export async function openGround(path: string, at: Instance): Promise<Ground> {
   return ground
 }
 
-/** What a stage does with a delivery; resolving acks it. */
-export type OnDelivery = (delivery: Delivery) => Promise<unknown>
-
-export interface BrokerOptions {
-  ground: Ground
-  /** Answers what a stage does, given the table of the survey. */
-  handlerOf: (stage: StageName, table: Table) => Promise<OnDelivery>
-  log: Log
+/** Someone who receives from a subscription; resolving acks. */
+export interface Reader {
+  name: string
+  subscription: Subscription
+  onDelivery: (delivery: Delivery) => Promise<unknown>
+  maxMessages?: number
 }
 
-export interface Broker {
-  table: Table
-  /** Messages that wait or are under way, by subscription. */
-  backlog(): Promise<Record<string, { messages: number; bytes: number }>>
-  /** Resolves when every stage has done what there was and the ledger has landed. */
-  idle(signal: AbortSignal): Promise<void>
-  /** Rejects if a stage can go on no more. */
+export interface Running {
+  /** Rejects if a reader can go on no more. */
   failed: Promise<never>
-  /** Finish what is under way and close. */
+  /** Stop the readers, in their order, each when what it has under way is done. */
   close(): Promise<void>
+}
+
+/** Let readers receive until they are closed. */
+export function startReaders(readers: readonly Reader[], log: Log): Running {
+  let fail: (error: unknown) => void = () => {}
+  const failed = new Promise<never>((_, reject) => (fail = reject))
+  failed.catch(() => {})
+  const running = readers.map(({ name, subscription, onDelivery, maxMessages }) => {
+    const stop = new AbortController()
+    const handle = async (delivery: Delivery): Promise<void> => void (await onDelivery(delivery))
+    const options = { signal: stop.signal, ...(maxMessages !== undefined && { maxMessages }) }
+    const done = subscription.receive(handle, options).catch((error: unknown) => {
+      log('stage_failed', { stage: name, reason: sentenceOf(error) })
+      fail(error)
+    })
+    return { stop, done }
+  })
+  return {
+    failed,
+    async close() {
+      for (const { stop, done } of running) {
+        stop.abort()
+        await done
+      }
+    },
+  }
 }
 
 const sweepMs = 1000
 const sweepMost = 4000
 
-/** Run every stage of a survey in a home directory that no other broker uses. */
-export async function startBroker({ ground, handlerOf, log }: BrokerOptions): Promise<Broker> {
-  const { home, at, messages } = ground
-  const release = takeHome(home)
-  const stop = new AbortController()
-  const table = await openTable({ file: home.warehouse, dataset: datasetName(at) })
-  const readers = new Map<string, { subscription: Subscription; onDelivery: OnDelivery }>()
-  for (const stage of stagesOf(at.survey)) {
-    const subscription = await ground.subscription(stages[stage].reads, stage)
-    readers.set(stage, { subscription, onDelivery: await handlerOf(stage, table) })
-  }
-  readers.set('ledger', {
-    subscription: await ground.subscription('ledger', 'table'),
-    onDelivery: ({ data }) => table.append(ledgerRow(data)),
-  })
+/** Forget, again and again, what every subscription has acked; answers how to stop. */
+export function startSweeping({ messages }: Ground): () => void {
+  const sweep = (): void => void messages.sweep(sweepMost).catch(() => {})
+  const timer = setInterval(sweep, sweepMs)
+  return () => clearInterval(timer)
+}
 
-  let fail: (error: unknown) => void = () => {}
-  const failed = new Promise<never>((_, reject) => (fail = reject))
-  failed.catch(() => {})
-  // Stages end before the ledger's reader, so that their last events land.
-  const stopLedger = new AbortController()
-  const running = [...readers].map(async ([name, { subscription, onDelivery }]) => {
-    const { signal } = name === 'ledger' ? stopLedger : stop
-    const limits = name === 'ledger' ? { maxMessages: 4000 } : {}
-    try {
-      await subscription.receive(async (delivery) => void (await onDelivery(delivery)), {
-        signal,
-        ...limits,
-      })
-    } catch (error) {
-      log('stage_failed', { stage: name, reason: sentenceOf(error) })
-      fail(error)
-    }
-  })
-  const sweeper = setInterval(() => {
-    messages.sweep(sweepMost).catch((error: unknown) => fail(error))
-  }, sweepMs)
-  log('broker_started', { home: home.path, survey: at.survey, stages: [...readers.keys()] })
-
-  async function backlog(): Promise<Record<string, { messages: number; bytes: number }>> {
-    const found: Record<string, { messages: number; bytes: number }> = {}
-    for (const [name, { subscription }] of readers) found[name] = await subscription.backlog()
-    return found
+/** Every subscription that a broker of a survey reads, in the order of the pipeline, ledger last. */
+export async function brokerSubscriptions(
+  ground: Ground,
+): Promise<{ name: string; subscription: Subscription }[]> {
+  const found = []
+  for (const name of stagesOf(ground.at.survey)) {
+    found.push({ name, subscription: await ground.subscription(stages[name].reads, name) })
   }
-
-  return {
-    table,
-    backlog,
-    failed,
-    async idle(signal) {
-      while (!signal.aborted) {
-        const waiting = Object.values(await backlog())
-        if (waiting.every(({ messages: count }) => count === 0)) return
-        await new Promise((resolve) => setTimeout(resolve, 50))
-      }
-    },
-    async close() {
-      clearInterval(sweeper)
-      stop.abort()
-      await Promise.all(running.slice(0, -1))
-      stopLedger.abort()
-      await Promise.all(running)
-      await table.close()
-      release()
-    },
-  }
+  return [...found, { name: 'ledger', subscription: await ground.subscription('ledger', 'table') }]
 }

@@ -83,6 +83,10 @@ export function openMessages(
     seen = version
     dropCaches()
   }
+  // Other threads of this process hear at once that there is something new; other processes poll.
+  const channel = new BroadcastChannel(`nightjar ${journal.file}`)
+  channel.onmessage = look
+  channel.unref()
   const dirty = new Set<number>()
   journal.observe({
     begun: notice,
@@ -91,6 +95,7 @@ export function openMessages(
         trim(topic)
         for (const callback of readers.get(topic) ?? []) callback()
       }
+      if (dirty.size > 0) channel.postMessage('published')
       dirty.clear()
     },
     rolledBack() {
@@ -98,12 +103,14 @@ export function openMessages(
       dropCaches()
     },
   })
-  const poll = setInterval(() => {
+  /** See whether others have written, and wake whoever may care. */
+  function look(): void {
     const version = journal.version()
     if (version === seen) return
     notice(version)
     for (const callbacks of readers.values()) for (const callback of callbacks) callback()
-  }, pollMs)
+  }
+  const poll = setInterval(look, pollMs)
   poll.unref()
 
   function cacheOf(topic: number): Cache {
@@ -265,7 +272,10 @@ export function openMessages(
       if (swept > 0) await removeSegments()
       return swept
     },
-    close: () => clearInterval(poll),
+    close() {
+      clearInterval(poll)
+      channel.close()
+    },
   }
 }
 

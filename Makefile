@@ -1,0 +1,42 @@
+# Nightjar: the verbs. `make` alone lists them.
+SHELL := /bin/bash
+NODE := node_modules/.bin/node
+ROUNDS ?= 200
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check peers bench synth torture format
+
+help: ## list these verbs
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: node_modules/.package-lock.json ## install the packages, at the versions of the lockfile
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+demo: install ## simulate a small night and run it through the whole broker, here, without a cloud
+	@bin/demo
+
+test: install ## run the tests
+	@$(NODE) --test --test-reporter=dot 'test/**/*.test.ts' \
+	  || { $(NODE) --test --test-reporter=spec --test-only-failures 'test/**/*.test.ts'; exit 1; }
+
+check: install ## see that format and types are right
+	@node_modules/.bin/prettier --check --log-level=warn .
+	@node_modules/.bin/tsc --noEmit
+
+format: install ## put the format right
+	@node_modules/.bin/prettier --write --log-level=warn .
+
+peers: install ## install what is compared with, at pinned versions, into .peers
+	@test/peers/install.sh
+
+bench: install ## measure, beside named peers in the same run, and print tables
+	@for script in bench/*.bench.ts; do $(NODE) $$script || exit 1; done
+
+torture: install ## kill -9 the broker ROUNDS times (200) and audit after each
+	@$(NODE) test/night/torture.ts --rounds $(ROUNDS)
+
+synth: install ## write the cloud stack as Terraform JSON
+	@cd infra && npm ci --no-fund --no-audit --loglevel=error && ../$(NODE) main.ts

@@ -1,0 +1,55 @@
+/**
+ * The thread that owns the warehouse: the stages that write tables, the ledger's reader, and the door
+ * at which other processes ask. It shares nothing with the main thread but the home directory.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+
+import { datasetName, type Instance } from '../core/names.ts'
+import { openGround, startReaders } from '../local/broker.ts'
+import { doorPath, serveDoor } from '../local/door.ts'
+import { openTable } from '../local/table.ts'
+import { createLog } from './log.ts'
+import { ledgerReader, stageReaders, stagesByThread } from './wiring.ts'
+
+/** What the main thread gives to it. */
+export interface TablesThreadData {
+  home: string
+  at: Instance
+  env: Readonly<Record<string, string | undefined>>
+}
+
+if (parentPort !== null) {
+  const port = parentPort
+  const { home, at, env } = workerData as TablesThreadData
+  const log = createLog({
+    env,
+    now: () => new Date(),
+    err: (text) => void process.stderr.write(text),
+  })
+  const ground = await openGround(home, at)
+  const table = await openTable({ file: ground.home.warehouse, dataset: datasetName(at) })
+  const running = startReaders(
+    [
+      ...(await stageReaders(ground, stagesByThread(ground).tables, log, table)),
+      await ledgerReader(ground, table),
+    ],
+    log,
+  )
+  const door = await serveDoor({
+    socket: doorPath(ground.home.path),
+    handlers: { query: (sql) => table.query(String(sql)) },
+  })
+  running.failed.catch((error: unknown) => {
+    throw error
+  })
+  port.once('message', () => {
+    void (async () => {
+      await door.close()
+      await running.close()
+      await table.close()
+      await ground.close()
+      port.close()
+    })()
+  })
+  port.postMessage('ready')
+}

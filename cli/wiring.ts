@@ -1,0 +1,73 @@
+/** How the pipeline's programs are joined to the answers of a home directory. */
+import { createRelay, type Relay } from '../consumer/relay.ts'
+import { ledgerRow } from '../core/ledger.ts'
+import type { Log } from '../core/log.ts'
+import { stages, stagesOf, type Stage, type StageName } from '../core/pipeline.ts'
+import type { Table } from '../core/ports.ts'
+import { handlers } from '../functions/handlers.ts'
+import { createStage } from '../functions/stage.ts'
+import type { Ground, Reader } from '../local/broker.ts'
+import { bundledSchemas } from '../schemas/registry.ts'
+
+/** Stages that write a table, and those that do not: the first share a thread with the warehouse. */
+export function stagesByThread(ground: Ground): { plain: StageName[]; tables: StageName[] } {
+  const names = stagesOf(ground.at.survey)
+  const writesTable = (name: StageName): boolean => (stages[name] as Stage).table !== undefined
+  return {
+    plain: names.filter((name) => !writesTable(name)),
+    tables: names.filter(writesTable),
+  }
+}
+
+/** The readers of some stages. Without a table, a stage that asks for one cannot be among them. */
+export async function stageReaders(
+  ground: Ground,
+  names: readonly StageName[],
+  log: Log,
+  table?: Table,
+): Promise<Reader[]> {
+  const ledger = await ground.topic('ledger')
+  const deadLetters = await ground.topic('dead_letter')
+  const claims = await ground.bucket('broker_files')
+  const schemas = bundledSchemas()
+  const { topic, bucket } = ground
+  const readers: Reader[] = []
+  for (const stage of names) {
+    const handle = await handlers[stage]({
+      topic,
+      bucket,
+      schemas,
+      table: () => (table ? Promise.resolve(table) : Promise.reject(noTable(stage))),
+    })
+    readers.push({
+      name: stage,
+      subscription: await ground.subscription(stages[stage].reads, stage),
+      onDelivery: createStage({ stage, handle, ledger, deadLetters, claims, log }),
+    })
+  }
+  return readers
+}
+
+const noTable = (stage: string): Error => new Error(`Stage "${stage}" was given no table`)
+
+/** The reader that lands the ledger in its table; in the cloud a BigQuery subscription does it. */
+export async function ledgerReader(ground: Ground, table: Table): Promise<Reader> {
+  return {
+    name: 'ledger',
+    subscription: await ground.subscription('ledger', 'table'),
+    onDelivery: ({ data }) => table.append(ledgerRow(data)),
+    maxMessages: 4000,
+  }
+}
+
+/** The relay from any source to the topics of a home. */
+export async function relayTo(ground: Ground, log: Log): Promise<Relay> {
+  return createRelay({
+    alerts: await ground.topic('alert_data'),
+    ledger: await ground.topic('ledger'),
+    deadLetters: await ground.topic('dead_letter'),
+    claims: await ground.bucket('broker_files'),
+    schemas: bundledSchemas(),
+    log,
+  })
+}
