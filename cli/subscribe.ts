@@ -3,11 +3,8 @@ import { Command } from 'commander'
 
 import type { Delivery, Store } from '../core/ports.ts'
 import { redeem } from '../core/claim.ts'
-import { bucketName } from '../core/names.ts'
-import { makeHome } from '../local/home.ts'
-import { openStore } from '../local/store.ts'
+import { openGround } from '../local/broker.ts'
 import { openSubscription } from '../local/subscription.ts'
-import { openTopics } from '../local/topics.ts'
 import { readAlertWithoutCutouts } from '../schemas/alert.ts'
 import { isWire } from '../schemas/confluent.ts'
 import { isContainer } from '../schemas/container.ts'
@@ -19,6 +16,7 @@ interface SubscribeOptions extends HomeOptions {
   filter?: string
   name?: string
   max?: number
+  drain?: boolean
   attributes?: boolean
 }
 
@@ -32,13 +30,16 @@ export function subscribeCommand(world: World): Command {
     .argument('<topic>', 'such as ztf_exgalac_trans, ztf_alert_data, ztf_ledger, ztf_dead_letter')
     .option('--filter <expr>', "Pub/Sub's filter language on attributes")
     .option('--name <name>', 'keep the subscription under this name and go on where it was left')
-    .option('--max <n>', 'end after this many', Number)
+    .option('--max <n>', 'end after this many; 0 makes the subscription and ends', Number)
+    .option('--drain', 'end when nothing waits')
     .option('--attributes', 'print attributes alone and leave the alert closed')
   return withHome(command, world)
     .addHelpText(
       'after',
       `
 Alerts come decoded, without cutouts. Ctrl-C ends.
+
+A named subscription sees all that is published from its making on, whether or not it is read then.
 
 Examples:
   $ nightjar subscribe ztf_exgalac_trans --filter 'attributes.is_pure = "1"'
@@ -48,17 +49,12 @@ Examples:
 }
 
 async function subscribe(world: World, topic: string, options: SubscribeOptions): Promise<void> {
-  const home = makeHome(options.home)
-  const topics = await openTopics(home)
-  const { journal, messages } = topics
+  const { max = Infinity, drain = false } = options
+  const ground = await openGround(options.home, instanceOf(options))
+  const { journal, messages } = ground
   try {
     messages.knownTopicId(topic)
-    const claims = await openStore({
-      journal,
-      messages,
-      folder: home.buckets,
-      bucket: bucketName(instanceOf(options), 'broker_files'),
-    })
+    const claims = await ground.bucket('broker_files')
     const subscription = await openSubscription({
       journal,
       messages,
@@ -68,20 +64,27 @@ async function subscribe(world: World, topic: string, options: SubscribeOptions)
       ...(options.name === undefined && { expireMs }),
     })
     const enough = new AbortController()
+    if (max === 0) enough.abort()
+    const timer = setInterval(() => void endIfEmpty(), 50)
+    async function endIfEmpty(): Promise<void> {
+      // What this reader has under way still counts as waiting.
+      if (drain && (await subscription.backlog()).messages === 0) enough.abort()
+    }
     let count = 0
     await subscription.receive(
       async (delivery) => {
-        if (options.max !== undefined && count >= options.max) throw new Error('enough')
+        if (count >= max) throw new Error('more than was asked for')
         count++
         const line = await describe(delivery, claims, options.attributes === true)
         world.out(`${toJson(line)}\n`)
-        if (count === options.max) enough.abort()
+        if (count === max) enough.abort()
       },
       { signal: AbortSignal.any([world.signal, enough.signal]), maxMessages: 64 },
     )
+    clearInterval(timer)
     await subscription.close()
   } finally {
-    await topics.close()
+    await ground.close()
   }
 }
 
