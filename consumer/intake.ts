@@ -36,16 +36,16 @@ export interface Intake {
 /** Make the intake of one source. */
 export function createIntake(options: IntakeOptions): Intake {
   const { source, relay, log } = options
-  const { maxBytesInFlight = 32 << 20, maxInFlight = 512, commitMs = 500 } = options
+  const { maxBytesInFlight = 16 << 20, maxInFlight = 512, commitMs = 500 } = options
   const trackers = new Map<string, Tracker>()
   const counts: IntakeCounts = { records: 0, bytes: 0, inFlight: 0, outcomes: {} }
   let bytesInFlight = 0
   let failure: unknown
+  // A failure of ours stops the reading as the caller's signal does, but is thrown in the end.
+  const stop = new AbortController()
   let wakeUp = (): void => {}
 
   async function run(signal: AbortSignal): Promise<void> {
-    // A failure of ours stops the reading as the caller's signal does, but is thrown in the end.
-    const stop = new AbortController()
     const ended = AbortSignal.any([signal, stop.signal])
     const pace = createPace(options.rate)
     for (const range of await source.ranges()) {
@@ -53,10 +53,7 @@ export function createIntake(options: IntakeOptions): Intake {
     }
     let committing: Promise<void> = Promise.resolve()
     const timer = setInterval(() => {
-      committing = committing.then(commit).catch((error: unknown) => {
-        failure ??= error
-        stop.abort()
-      })
+      committing = committing.then(commit).catch(fail)
     }, commitMs)
     try {
       for await (const record of source.records(ended)) {
@@ -66,14 +63,21 @@ export function createIntake(options: IntakeOptions): Intake {
         take(record)
         if (ended.aborted) break
       }
-      while (counts.inFlight > 0 && failure === undefined) await change()
     } finally {
+      // Where the source failed, what it gave before is taken in nevertheless.
+      while (counts.inFlight > 0 && failure === undefined) await change()
       clearInterval(timer)
       await committing
       await commit()
     }
     if (failure !== undefined) throw failure
     log('intake_ended', { records: counts.records, bytes: counts.bytes })
+  }
+
+  function fail(error: unknown): void {
+    failure ??= error
+    stop.abort()
+    wakeUp()
   }
 
   const hasRoom = (record: SourceRecord): boolean =>
@@ -94,7 +98,7 @@ export function createIntake(options: IntakeOptions): Intake {
         counts.outcomes[outcome] = (counts.outcomes[outcome] ?? 0) + 1
         tracker.done(record.offset)
       })
-      .catch((error: unknown) => (failure ??= error))
+      .catch(fail)
       .finally(() => {
         counts.inFlight--
         bytesInFlight -= bytes

@@ -58,7 +58,7 @@ export function formatLedgerEvent(event: LedgerEvent): Message {
     candid: event.candid === undefined ? null : String(event.candid),
     outcome: event.outcome,
     reason: event.reason?.slice(0, 1000) ?? null,
-    at: event.at.toISOString(),
+    recorded_at: event.at.toISOString(),
   })
   return {
     data: Buffer.from(text),
@@ -77,7 +77,7 @@ const columns: readonly Column[] = [
   column('candid', 'INT64', 'The alert, where it could be read'),
   column('outcome', 'STRING', outcomes.join(', ')),
   column('reason', 'STRING', 'Why, for everything that was not simply done'),
-  column('at', 'TIMESTAMP', 'When the stage said so, UTC'),
+  column('recorded_at', 'TIMESTAMP', 'When the stage said so, UTC'),
 ]
 
 /** The table `ledger`. It has no key: an event twice is as good as once. */
@@ -101,7 +101,7 @@ export function ledgerRow(data: Uint8Array): Row {
         candid: candid === null ? null : BigInt(String(candid)),
         outcome: String(event['outcome']),
         reason: event['reason'],
-        at: BigInt(Date.parse(String(event['at']))) * 1000n,
+        recorded_at: BigInt(Date.parse(String(event['recorded_at']))) * 1000n,
       },
     }
   } catch (cause) {

@@ -74,6 +74,7 @@ export interface Reader {
   subscription: Subscription
   onDelivery: (delivery: Delivery) => Promise<unknown>
   maxMessages?: number
+  maxBytes?: number
 }
 
 export interface Running {
@@ -88,10 +89,10 @@ export function startReaders(readers: readonly Reader[], log: Log): Running {
   let fail: (error: unknown) => void = () => {}
   const failed = new Promise<never>((_, reject) => (fail = reject))
   failed.catch(() => {})
-  const running = readers.map(({ name, subscription, onDelivery, maxMessages }) => {
+  const running = readers.map(({ name, subscription, onDelivery, ...limits }) => {
     const stop = new AbortController()
     const handle = async (delivery: Delivery): Promise<void> => void (await onDelivery(delivery))
-    const options = { signal: stop.signal, ...(maxMessages !== undefined && { maxMessages }) }
+    const options = { signal: stop.signal, ...limits }
     const done = subscription.receive(handle, options).catch((error: unknown) => {
       log('stage_failed', { stage: name, reason: sentenceOf(error) })
       fail(error)
