@@ -1,0 +1,40 @@
+/**
+ * The places at which a crash hurts most: between an effect and whatever lets it be forgotten. Each is
+ * a name; `child.ts` wraps the ports of a broker so that it dies there.
+ */
+export const points = [
+  'alert published, ledger not told',
+  'ledger told by intake, not committed',
+  'committed',
+  'archive file linked, its row not written',
+  'archived, not acked',
+  'row stored, not acked',
+  'ledger told by stage, not acked',
+  'ledger rows on their way',
+  'ledger row stored, not acked',
+  'transient published, not acked',
+  'dead letter kept, ledger not told',
+  'audit asked',
+  'close record about to be stored',
+  'close record stored',
+] as const
+
+export type Point = (typeof points)[number]
+
+/** How often a point comes by in a small night, so that a crash there is likely to happen. */
+export const passages: Record<Point, number> = {
+  'alert published, ledger not told': 80,
+  'ledger told by intake, not committed': 80,
+  committed: 2,
+  'archive file linked, its row not written': 60,
+  'archived, not acked': 60,
+  'row stored, not acked': 60,
+  'ledger told by stage, not acked': 150,
+  'ledger rows on their way': 200,
+  'ledger row stored, not acked': 200,
+  'transient published, not acked': 6,
+  'dead letter kept, ledger not told': 10,
+  'audit asked': 1,
+  'close record about to be stored': 1,
+  'close record stored': 1,
+}
