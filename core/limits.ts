@@ -14,7 +14,9 @@ export const maxAttributeValueBytes = 1024
 /** Bytes that count against the limits of size and of flow control. */
 export function messageBytes({ data, attributes }: Message): number {
   let bytes = data.length
-  for (const key in attributes) bytes += key.length + (attributes[key] as string).length
+  for (const key in attributes) {
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(attributes[key] as string)
+  }
   return bytes
 }
 

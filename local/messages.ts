@@ -2,7 +2,7 @@
  * The messages of a journal, in the order of their commits. What was just published is kept in memory
  * for the readers of this process, up to a bound, so that a reader who keeps up never reads the disk.
  */
-import { NightjarError } from '../core/errors.ts'
+import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { messageBytes } from '../core/limits.ts'
 import type { Message } from '../core/ports.ts'
 import type { Journal } from './journal.ts'
@@ -42,7 +42,7 @@ interface Cache {
 
 const pollMs = 100
 /** Per topic; a reader further behind than this reads from the disk. */
-const cacheBytes = 24 << 20
+const cacheBytes = 16 << 20
 
 /** Data above this goes to a segment. */
 const inlineBytes = 4096
@@ -56,7 +56,8 @@ export function openMessages(
   const ids = new Map<string, number>()
   const caches = new Map<number, Cache>()
   const readers = new Map<number, Set<() => void>>()
-  const subscribed = new Map<number, boolean>()
+  /** Topics known to have a subscription. That there is none is never remembered: one may come. */
+  const subscribed = new Set<number>()
   let seen = journal.version()
 
   const insert = journal.statement(
@@ -123,12 +124,10 @@ export function openMessages(
   }
 
   function isSubscribed(topic: number): boolean {
-    let answer = subscribed.get(topic)
-    if (answer === undefined) {
-      answer = anySubscription.get(topic) !== undefined
-      subscribed.set(topic, answer)
-    }
-    return answer
+    if (subscribed.has(topic)) return true
+    const found = anySubscription.get(topic) !== undefined
+    if (found) subscribed.add(topic)
+    return found
   }
 
   function publishWithin(topic: number, message: Message, place?: Place): number {
@@ -165,9 +164,17 @@ export function openMessages(
   }
 
   function dataOf(row: Record<string, unknown>): Uint8Array {
-    const { data, segment, place, length } = row
+    const { seq, data, segment, place, length } = row
     if (data instanceof Uint8Array) return data
-    return segments.read({ segment: String(segment), at: Number(place) }, Number(length))
+    try {
+      return segments.read({ segment: String(segment), at: Number(place) }, Number(length))
+    } catch (cause) {
+      throw new NightjarError(
+        'home_unusable',
+        `Cannot read message ${String(seq)} from segment "${String(segment)}": ${sentenceOf(cause)}`,
+        { cause },
+      )
+    }
   }
 
   async function removeSegments(): Promise<void> {

@@ -6,6 +6,7 @@
  */
 import { NightjarError } from '../core/errors.ts'
 import type { Delivery, Subscription } from '../core/ports.ts'
+import { isAlive, pidOf, processMark } from './alive.ts'
 import { parseFilter } from './filter.ts'
 import type { Journal } from './journal.ts'
 import type { Messages, StoredMessage } from './messages.ts'
@@ -15,7 +16,7 @@ export interface SubscriptionOptions {
   messages: Messages
   topic: string
   name: string
-  /** Pub/Sub's filter language; fixed when the subscription is made. */
+  /** Pub/Sub's filter language; fixed when the subscription is made. Absent: whatever it was. */
   filter?: string
   /** A handler that takes longer has its message delivered again. */
   ackDeadlineMs?: number
@@ -27,11 +28,16 @@ export interface SubscriptionOptions {
 
 /** A fetched message on its way to its ack. */
 interface Lease {
-  message: StoredMessage
+  seq: number
+  size: number
+  /** Only until it is handed out; for a redelivery it is fetched again, so that leases stay small. */
+  message: StoredMessage | undefined
   attempt: number
   state: 'waiting' | 'out' | 'acked'
   /** When `out`: the ack deadline. When `waiting`: not before this. */
   until: number
+  /** Give back the room that the delivery takes, once. */
+  free(): void
 }
 
 const retryFirstMs = 100
@@ -47,14 +53,15 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
 
   async function receive(
     handle: (delivery: Delivery) => Promise<void>,
-    { signal, maxBytes = 32 << 20, maxMessages = 256 }: Parameters<Subscription['receive']>[1],
+    { signal, maxBytes = 16 << 20, maxMessages = 256 }: Parameters<Subscription['receive']>[1],
   ): Promise<void> {
-    const { cursor: start, acked, delivered } = await takeUp(journal, id, name)
-    const attempts = await countCrash(journal, id, topic, start, delivered, acked)
+    const { cursor: start, acked, attempts } = await takeUp(journal, id, topic, name)
     /** In order of their numbers: from the first that is not acked on. */
     const leases: Lease[] = []
     let cursor = start
     let fetched = start
+    /** The highest number that was handed out. */
+    let delivered = start
     let outMessages = 0
     let outBytes = 0
     let waiting = 0
@@ -68,15 +75,18 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
       if (saving !== undefined || !dirty) return
       dirty = false
       savedAt = Date.now()
-      const beyond = leases.filter((lease) => lease.state === 'acked').map((l) => l.message.seq)
+      const beyond = leases.filter((lease) => lease.state === 'acked').map(({ seq }) => seq)
       const expires = options.expireMs === undefined ? null : Date.now() + options.expireMs
       const done = cursor
-      const high = fetched
+      const high = delivered
       saving = journal
         .write((db) => {
-          db.prepare(
-            'UPDATE subscription SET cursor = ?, acked = ?, delivered = ?, expires = ? WHERE id = ?',
-          ).run(done, JSON.stringify(beyond), high, expires, id)
+          const { changes } = db
+            .prepare(
+              'UPDATE subscription SET cursor = ?, acked = ?, delivered = ?, expires = ? WHERE id = ?',
+            )
+            .run(done, JSON.stringify(beyond), high, expires, id)
+          if (Number(changes) === 0) throw expired(name)
         })
         .catch((error: unknown) => {
           dirty = true
@@ -93,7 +103,7 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
       let done = 0
       while (leases[done]?.state === 'acked') done++
       if (done > 0) {
-        cursor = (leases[done - 1] as Lease).message.seq
+        cursor = (leases[done - 1] as Lease).seq
         leases.splice(0, done)
       }
       if (leases.length === 0) cursor = Math.max(cursor, fetched)
@@ -101,38 +111,52 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
       save()
     }
 
-    function settle(lease: Lease, attempt: number): void {
-      // A late answer to a lease that has lapsed: the message may be with another handler by now.
-      if (lease.state !== 'out' || lease.attempt !== attempt) return
-      outMessages--
-      outBytes -= lease.message.size
-    }
-
     function handOut(lease: Lease): void {
-      const { message, attempt } = lease
-      if (lease.state === 'waiting') waiting--
-      lease.state = 'out'
+      const { seq, size, attempt } = lease
+      const message =
+        lease.message ?? messages.after(topic, seq - 1, { messages: 1, bytes: size })[0]
+      if (message?.seq !== seq) throw expired(name)
+      let held = true
+      const free = (): void => {
+        if (!held) return
+        held = false
+        outMessages--
+        outBytes -= size
+      }
+      Object.assign(lease, { message: undefined, state: 'out', free })
       lease.until = Date.now() + ackDeadlineMs
+      waiting--
       outMessages++
-      outBytes += message.size
-      const { data, attributes, seq, at } = message
-      handle({ data, attributes, attempt, id: String(seq), publishedAt: new Date(at) }).then(
+      outBytes += size
+      delivered = Math.max(delivered, seq)
+      const { data, attributes, at } = message
+      const hand = (): Promise<void> =>
+        handle({ data, attributes, attempt, id: String(seq), publishedAt: new Date(at) })
+      hand().then(
         () => {
-          settle(lease, attempt)
-          if (lease.state === 'acked') return
-          lease.state = 'acked'
-          if (lease.attempt > 1) forgetAttempts(seq)
-          if (lease === leases[0]) advance()
-          else dirty = true
+          free()
+          // A late ack counts, too: what the handler did is durable, whoever has the message now.
+          if (lease.state !== 'acked') ack(lease)
           pump()
         },
         () => {
-          settle(lease, attempt)
-          if (lease.state !== 'out' || lease.attempt !== attempt) return
-          retry(lease, Date.now() + Math.min(retryFirstMs * 2 ** (attempt - 1), retryMostMs))
+          free()
+          // A late rejection does not: the message is with another handler, or will be.
+          if (lease.state === 'out' && lease.attempt === attempt) {
+            retry(lease, Date.now() + Math.min(retryFirstMs * 2 ** (attempt - 1), retryMostMs))
+          }
           pump()
         },
       )
+      if (disorder && disorder.random() < disorder.duplicates) hand().catch(() => {})
+    }
+
+    function ack(lease: Lease): void {
+      if (lease.state === 'waiting') waiting--
+      lease.state = 'acked'
+      if (lease.attempt > 1) forgetAttempts(lease.seq)
+      if (lease === leases[0]) advance()
+      else dirty = true
     }
 
     /** Put a message back to be handed out again, and let the journal know that it was tried. */
@@ -146,7 +170,7 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
         .write((db) => {
           db.prepare(
             'INSERT INTO attempt VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET attempts = excluded.attempts',
-          ).run(id, lease.message.seq, attempt - 1)
+          ).run(id, lease.seq, attempt - 1)
         })
         .catch((error: unknown) => (failure = error))
     }
@@ -158,53 +182,56 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
         .catch((error: unknown) => (failure = error))
     }
 
-    const hasRoom = (): boolean => outMessages < maxMessages && outBytes < maxBytes
+    /** Room for a message of this size; one that is larger than all the room comes alone. */
+    const fits = (size: number): boolean =>
+      outMessages < maxMessages && (outMessages === 0 || outBytes + size <= maxBytes)
+
+    /** Hand out what may be. Timers and other people's commits call it, so it must not throw. */
+    function pump(): void {
+      try {
+        if (!signal.aborted && failure === undefined) fill()
+      } catch (error) {
+        failure ??= error
+      }
+      if (signal.aborted || failure !== undefined) wakeUp()
+    }
 
     /** Hand out what waits, then fetch more, while there is room. */
-    function pump(): void {
-      if (signal.aborted || failure !== undefined) return wakeUp()
+    function fill(): void {
       if (waiting > 0) {
         const now = Date.now()
         for (const lease of leases) {
-          if (!hasRoom()) return
-          if (lease.state === 'waiting' && lease.until <= now) handOut(lease)
+          if (lease.state !== 'waiting' || lease.until > now) continue
+          if (!fits(lease.size)) return
+          handOut(lease)
         }
       }
-      // What is acked beyond a straggler is kept in memory until then; that too has a bound.
-      while (hasRoom() && leases.length < maxMessages * 16) {
+      // Of what is acked beyond a straggler only the number is kept; that too has a bound.
+      while (outMessages < maxMessages && outBytes < maxBytes && leases.length < maxMessages * 16) {
         const found = messages.after(topic, fetched, {
           messages: maxMessages - outMessages,
           bytes: maxBytes - outBytes,
         })
-        if (found.length === 0) break
-        const before = leases.length
+        if (found.length === 0) return
+        const fresh: Lease[] = []
         for (const message of found) {
-          fetched = message.seq
-          if (acked.delete(message.seq) || !matches(message.attributes)) continue
-          const attempt = (attempts.get(message.seq) ?? 0) + 1
-          leases.push({ message, attempt, state: 'waiting', until: 0 })
-          waiting++
+          const { seq, size } = message
+          fetched = seq
+          if (acked.delete(seq) || !matches(message.attributes)) continue
+          const attempt = (attempts.get(seq) ?? 0) + 1
+          fresh.push({ seq, size, message, attempt, state: 'waiting', until: 0, free() {} })
         }
-        const fresh = leases.slice(before)
+        leases.push(...fresh)
+        waiting += fresh.length
         if (disorder) fresh.sort(() => disorder.random() - 0.5)
-        for (const lease of fresh) handOut(lease)
+        for (const lease of fresh) if (fits(lease.size)) handOut(lease)
         if (leases.length === 0) advance()
         else {
           // The journal must know what is out before a handler has had time to die of it.
           dirty = true
           save()
         }
-        if (disorder) deliverTwice(fresh)
-      }
-    }
-
-    function deliverTwice(fresh: readonly Lease[]): void {
-      for (const { message, attempt } of fresh) {
-        if ((disorder?.random() ?? 1) >= (disorder?.duplicates ?? 0)) continue
-        const { data, attributes, seq, at } = message
-        handle({ data, attributes, attempt, id: String(seq), publishedAt: new Date(at) }).catch(
-          () => {},
-        )
+        if (fresh.some(({ state }) => state === 'waiting')) return
       }
     }
 
@@ -212,7 +239,7 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
       const now = Date.now()
       for (const lease of leases) {
         if (lease.state !== 'out' || lease.until > now) continue
-        settle(lease, lease.attempt)
+        lease.free()
         retry(lease, now)
       }
       if (options.expireMs !== undefined && now - savedAt > options.expireMs / 3) dirty = true
@@ -229,10 +256,7 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
         await new Promise<void>((resolve) => (wakeUp = resolve))
       }
       // Nothing is out any more, so nothing was handed out in vain.
-      fetched = Math.max(
-        cursor,
-        ...leases.filter((l) => l.state === 'acked').map((l) => l.message.seq),
-      )
+      delivered = cursor
       dirty = true
       save()
       while (saving !== undefined) await saving
@@ -268,54 +292,79 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
   }
 }
 
-function makeSubscription(options: SubscriptionOptions, topic: number): Promise<number> {
-  const { journal, name, filter = '', expireMs } = options
-  parseFilter(filter)
+async function makeSubscription(options: SubscriptionOptions, topic: number): Promise<number> {
+  const { journal, name, filter, expireMs } = options
+  parseFilter(filter ?? '')
   const find = journal.statement('SELECT id, topic, filter FROM subscription WHERE name = ?')
-  const known = find.get(name)
-  if (known !== undefined) {
-    if (Number(known['topic']) !== topic || String(known['filter']) !== filter) {
+  const known = (): number | undefined => {
+    const row = find.get(name)
+    if (row === undefined) return undefined
+    const other = filter !== undefined && String(row['filter']) !== filter
+    if (Number(row['topic']) !== topic || other) {
       throw new NightjarError(
         'config_invalid',
         `Cannot open subscription "${name}": it stands on another topic or with filter ` +
-          `${JSON.stringify(known['filter'])}, not ${JSON.stringify(filter)}`,
+          `${JSON.stringify(row['filter'])}, not ${JSON.stringify(filter ?? '')}`,
       )
     }
-    return Promise.resolve(Number(known['id']))
+    return Number(row['id'])
   }
+  const id = known()
+  if (id !== undefined) return id
   return journal.write((db) => {
+    // Somebody else may have made it since.
+    const made = known()
+    if (made !== undefined) return made
     const expires = expireMs === undefined ? null : Date.now() + expireMs
     const top = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0)"
     const { lastInsertRowid } = db
       .prepare(
         `INSERT INTO subscription (name, topic, filter, cursor, expires) VALUES (?, ?, ?, ${top}, ?)`,
       )
-      .run(name, topic, filter, expires)
+      .run(name, topic, filter ?? '', expires)
     return Number(lastInsertRowid)
   })
 }
 
-/** Become the one receiver. A receiver whose process is gone is succeeded. */
-function takeUp(
-  journal: Journal,
-  id: number,
-  name: string,
-): Promise<{ cursor: number; acked: Set<number>; delivered: number }> {
+interface Standing {
+  cursor: number
+  acked: Set<number>
+  /** How often messages beyond the cursor were handed out in vain. */
+  attempts: Map<number, number>
+}
+
+/**
+ * Become the one receiver. A receiver whose process is gone is succeeded, and what it had out when
+ * it died counts as an attempt.
+ */
+function takeUp(journal: Journal, id: number, topic: number, name: string): Promise<Standing> {
   return journal.write((db) => {
     const row = db.prepare('SELECT * FROM subscription WHERE id = ?').get(id)
-    const receiver = row?.['receiver']
+    if (row === undefined) throw expired(name)
+    const receiver = row['receiver']
+    // A second receiver in the same process is refused, too.
     if (typeof receiver === 'number' && isAlive(receiver)) {
       throw new NightjarError(
         'home_busy',
-        `Cannot receive from "${name}": process ${receiver} does already`,
+        `Cannot receive from "${name}": process ${pidOf(receiver)} does already`,
       )
     }
-    db.prepare('UPDATE subscription SET receiver = ? WHERE id = ?').run(process.pid, id)
-    return {
-      cursor: Number(row?.['cursor']),
-      acked: new Set(JSON.parse(String(row?.['acked'])) as number[]),
-      delivered: Number(row?.['delivered']),
-    }
+    const cursor = Number(row['cursor'])
+    const acked = new Set(JSON.parse(String(row['acked'])) as number[])
+    const out = db
+      .prepare('SELECT seq FROM message WHERE topic = ? AND seq > ? AND seq <= ?')
+      .all(topic, cursor, Number(row['delivered']))
+    const raise = db.prepare(
+      'INSERT INTO attempt VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET attempts = attempts + 1',
+    )
+    for (const { seq } of out) if (!acked.has(Number(seq))) raise.run(id, Number(seq))
+    db.prepare('UPDATE subscription SET receiver = ?, delivered = cursor WHERE id = ?').run(
+      processMark(),
+      id,
+    )
+    const rows = db.prepare('SELECT seq, attempts FROM attempt WHERE subscription = ?').all(id)
+    const attempts = new Map(rows.map((tried) => [Number(tried['seq']), Number(tried['attempts'])]))
+    return { cursor, acked, attempts }
   })
 }
 
@@ -325,37 +374,5 @@ function release(journal: Journal, id: number): Promise<void> {
   })
 }
 
-/** Count an attempt for all that was out when the last receiver died; answers attempts by message. */
-function countCrash(
-  journal: Journal,
-  id: number,
-  topic: number,
-  cursor: number,
-  delivered: number,
-  acked: ReadonlySet<number>,
-): Promise<Map<number, number>> {
-  return journal.write((db) => {
-    const out = db
-      .prepare('SELECT seq FROM message WHERE topic = ? AND seq > ? AND seq <= ?')
-      .all(topic, cursor, delivered)
-    const raise = db.prepare(
-      'INSERT INTO attempt VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET attempts = attempts + 1',
-    )
-    for (const row of out) {
-      const seq = Number(row['seq'])
-      if (!acked.has(seq)) raise.run(id, seq)
-    }
-    const rows = db.prepare('SELECT seq, attempts FROM attempt WHERE subscription = ?').all(id)
-    return new Map(rows.map((row) => [Number(row['seq']), Number(row['attempts'])]))
-  })
-}
-
-function isAlive(pid: number): boolean {
-  // Its own process: a second receiver in here is refused, too.
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
+const expired = (name: string): NightjarError =>
+  new NightjarError('home_unusable', `Cannot receive from "${name}": the subscription has expired`)
