@@ -7,12 +7,14 @@
  * same name finds it and completes it. An object that is replaced is small and lives in its row, so
  * that its bytes and its generation change together.
  */
-import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { crc32c } from '../core/crc32c.ts'
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import type { Message, Store, StoredObject } from '../core/ports.ts'
+import { isAlive, processMark } from './alive.ts'
 import type { Journal } from './journal.ts'
 import type { Messages } from './messages.ts'
 
@@ -34,6 +36,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await attempt('make bucket', bucket, async () => {
     await mkdir(root, { recursive: true })
     await mkdir(aside, { recursive: true })
+    for (const name of await readdir(aside)) {
+      // What a crash left half written.
+      if (!isAlive(Number(name.split('-')[0]))) await unlink(join(aside, name)).catch(() => {})
+    }
   })
   const noticeTopic =
     options.noticeTopic === undefined ? undefined : await messages.topicId(options.noticeTopic)
@@ -43,7 +49,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   )
   const findData = journal.statement('SELECT data FROM object WHERE bucket = ? AND name = ?')
   const upsert = journal.statement('INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)')
-  let counter = 0
 
   function rowOf(name: string): StoredObject | undefined {
     const row = find.get(bucket, name)
@@ -58,15 +63,18 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 
   async function writeAside(data: Uint8Array): Promise<string> {
-    const path = join(aside, `${process.pid}-${counter++}`)
-    const file = await open(path, 'w')
+    const path = join(aside, `${processMark()}-${randomUUID()}`)
+    const file = await open(path, 'wx')
     try {
       await file.writeFile(data)
       await file.datasync()
+      return path
+    } catch (error) {
+      await unlink(path)
+      throw error
     } finally {
       await file.close()
     }
-    return path
   }
 
   /** The full path of a name; a name with `..` or an absolute one would leave the bucket. */
@@ -118,6 +126,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     }, 500)
   }
 
+  /**
+   * Wait for whoever linked a file to record it, so that the one who made it is told so. One who died
+   * in between never will: then what stands there is recorded by us.
+   */
+  async function recorded(name: string): Promise<void> {
+    for (let waits = 0; waits < 10 && rowOf(name) === undefined; waits++) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
   async function create(
     name: string,
     data: Uint8Array,
@@ -135,7 +153,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         return data
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-        // Somebody linked it and has not recorded it, or never will: what stands there counts.
+        await recorded(name)
         return await readFile(path)
       } finally {
         await unlink(temporary)
