@@ -25,6 +25,7 @@ test: install ## run the tests
 check: install ## see that format and types are right
 	@node_modules/.bin/prettier --check --log-level=warn .
 	@node_modules/.bin/tsc --noEmit
+	@[ ! -d infra/node_modules ] || node_modules/.bin/tsc -p infra
 
 format: install ## put the format right
 	@node_modules/.bin/prettier --write --log-level=warn .
