@@ -11,6 +11,7 @@ import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join, resolve } from 'node:path'
 
 import { NightjarError, sentenceOf } from '../core/errors.ts'
+import { isAlive, pidOf, processMark } from './alive.ts'
 
 export interface Home {
   path: string
@@ -50,12 +51,17 @@ export function makeHome(path: string): Home {
 
 /** The process of the broker that runs in a home, if one does. */
 export function runningBroker(home: Home): number | undefined {
+  const mark = markIn(home)
+  return isAlive(mark) ? pidOf(mark) : undefined
+}
+
+/** The mark of the process that `run.pid` names, in its second line; the first is for people. */
+function markIn(home: Home): number {
   try {
-    const pid = Number(readFileSync(join(home.path, 'run.pid'), 'utf8'))
-    process.kill(pid, 0)
-    return pid
+    const [, mark] = readFileSync(join(home.path, 'run.pid'), 'utf8').split('\n')
+    return Number(mark)
   } catch {
-    return undefined
+    return NaN
   }
 }
 
@@ -70,7 +76,7 @@ export function takeHome(home: Home): () => void {
     )
   }
   try {
-    writeFileSync(file, String(process.pid))
+    writeFileSync(file, `${process.pid}\n${processMark()}\n`)
   } catch (cause) {
     throw new NightjarError('home_unusable', `Cannot write "${file}": ${sentenceOf(cause)}`, {
       cause,

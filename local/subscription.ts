@@ -75,9 +75,11 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
       if (saving !== undefined || !dirty) return
       dirty = false
       savedAt = Date.now()
-      const beyond = leases.filter((lease) => lease.state === 'acked').map(({ seq }) => seq)
+      // What the last receiver acked counts on, fetched again or not yet.
+      const done = leases.filter(({ state }) => state === 'acked').map(({ seq }) => seq)
+      const beyond = [...done, ...acked]
       const expires = options.expireMs === undefined ? null : Date.now() + options.expireMs
-      const done = cursor
+      const low = cursor
       const high = delivered
       saving = journal
         .write((db) => {
@@ -85,7 +87,7 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
             .prepare(
               'UPDATE subscription SET cursor = ?, acked = ?, delivered = ?, expires = ? WHERE id = ?',
             )
-            .run(done, JSON.stringify(beyond), high, expires, id)
+            .run(low, JSON.stringify(beyond), high, expires, id)
           if (Number(changes) === 0) throw expired(name)
         })
         .catch((error: unknown) => {
@@ -217,15 +219,25 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
         for (const message of found) {
           const { seq, size } = message
           fetched = seq
-          if (acked.delete(seq) || !matches(message.attributes)) continue
+          if (!matches(message.attributes)) continue
           const attempt = (attempts.get(seq) ?? 0) + 1
-          fresh.push({ seq, size, message, attempt, state: 'waiting', until: 0, free() {} })
+          const lease: Lease = {
+            seq,
+            size,
+            message,
+            attempt,
+            state: 'waiting',
+            until: 0,
+            free() {},
+          }
+          leases.push(lease)
+          if (acked.delete(seq)) Object.assign(lease, { state: 'acked', message: undefined })
+          else fresh.push(lease)
         }
-        leases.push(...fresh)
         waiting += fresh.length
         if (disorder) fresh.sort(() => disorder.random() - 0.5)
         for (const lease of fresh) if (fits(lease.size)) handOut(lease)
-        if (leases.length === 0) advance()
+        if ((leases[0]?.state ?? 'acked') === 'acked') advance()
         else {
           // The journal must know what is out before a handler has had time to die of it.
           dirty = true
