@@ -13,7 +13,8 @@ import { NightjarError } from '../core/errors.ts'
 
 export type AttributeFilter = (attributes: Readonly<Record<string, string>>) => boolean
 
-const maxFilterBytes = 256 * 4
+/** Pub/Sub takes no longer one. */
+const maxFilterBytes = 256
 const token =
   /\s*(?:(?<string>"(?:[^"\\]|\\.)*")|(?<word>[A-Za-z_][A-Za-z0-9_-]*)|(?<sign>!=|[=:.(),-]))/y
 
@@ -26,10 +27,11 @@ interface Token {
 /** Compile a filter; the empty text passes all. Throws `input_invalid` pointing at the column. */
 export function parseFilter(text: string): AttributeFilter {
   if (text.trim() === '') return () => true
-  if (text.length > maxFilterBytes) {
+  const bytes = Buffer.byteLength(text)
+  if (bytes > maxFilterBytes) {
     throw new NightjarError(
       'input_invalid',
-      `Cannot use a filter of ${text.length} characters: at most ${maxFilterBytes} are allowed`,
+      `Cannot use a filter of ${bytes} bytes: at most ${maxFilterBytes} are allowed`,
     )
   }
   const tokens = tokenize(text)

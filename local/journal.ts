@@ -140,7 +140,16 @@ export function openJournal({ file, lingerMs = 8, fullBytes = 4 << 20 }: Journal
       for (const observer of observers) observer.rolledBack?.()
       throw error
     }
-    for (const observer of observers) observer.committed?.()
+    // What is committed is committed: an observer that throws must not have it done again.
+    for (const observer of observers) {
+      try {
+        observer.committed?.()
+      } catch (error) {
+        setImmediate(() => {
+          throw error
+        })
+      }
+    }
   }
 
   function flush(): void {

@@ -9,6 +9,10 @@
 import { closeSync, openSync, readdirSync, readSync, unlinkSync } from 'node:fs'
 import { mkdir, open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
+
+import { NightjarError, sentenceOf } from '../core/errors.ts'
+import { isAlive, processMark } from './alive.ts'
 
 export interface Place {
   segment: string
@@ -39,14 +43,17 @@ const segmentBytes = 64 << 20
 /** Bytes in one write: enough to make a sync worth while, not so much that latency suffers. */
 const groupBytes = 8 << 20
 
-/** Open the segments of a folder. Each process writes files of its own, named by its number. */
+/** Files that were closed with their segments in this thread. Those of another may be in use. */
+const finished = new Set<string>()
+let counter = 0
+
+/** Open the segments of a folder. Each thread writes files of its own, named by its process first. */
 export async function openSegments(folder: string): Promise<Segments> {
   await mkdir(folder, { recursive: true })
   let queue: Waiting[] = []
   let current: { name: string; file: FileHandle; end: number } | undefined
   let writing: Promise<void> | undefined
-  let counter = 0
-  const rotated = new Set(readdirSync(folder).filter((name) => ownerOf(name) === process.pid))
+  const rotated = new Set(readdirSync(folder).filter((name) => finished.has(join(folder, name))))
   /** Places given out by segment that no committed row may point to yet. */
   const unsettled = new Map<string, number>()
   const readers = new Map<string, number>()
@@ -56,7 +63,7 @@ export async function openSegments(folder: string): Promise<Segments> {
       await current.file.close()
       rotated.add(current.name)
     }
-    const name = `${process.pid}-${Date.now().toString(36)}-${counter++}`
+    const name = `${processMark()}-${threadId}-${Date.now().toString(36)}-${counter++}`
     current = { name, file: await open(join(folder, name), 'wx'), end: 0 }
   }
 
@@ -85,9 +92,16 @@ export async function openSegments(folder: string): Promise<Segments> {
         current = undefined
         if (failed !== undefined) {
           rotated.add(failed.name)
+          // Where the disk is full, half a group must not go on taking its room.
+          await failed.file.truncate(failed.end).catch(() => {})
           await failed.file.close().catch(() => {})
         }
-        for (const { reject } of group) reject(error)
+        const refusal = new NightjarError(
+          'publish_failed',
+          `Cannot write to a segment in "${folder}": ${sentenceOf(error)}`,
+          { cause: error },
+        )
+        for (const { reject } of group) reject(refusal)
       }
     }
     writing = undefined
@@ -125,11 +139,14 @@ export async function openSegments(folder: string): Promise<Segments> {
       readers.delete(segment)
       rotated.delete(segment)
       unsettled.delete(segment)
+      finished.delete(join(folder, segment))
       unlinkSync(join(folder, segment))
     },
     async close() {
       await writing
       await current?.file.close()
+      if (current !== undefined) rotated.add(current.name)
+      for (const name of rotated) finished.add(join(folder, name))
       for (const descriptor of readers.values()) closeSync(descriptor)
       readers.clear()
     },
@@ -138,21 +155,12 @@ export async function openSegments(folder: string): Promise<Segments> {
 
 async function writeAll(file: FileHandle, group: readonly Waiting[], at: number): Promise<void> {
   const buffers = group.map(({ data }) => data)
-  const { bytesWritten } = await file.writev(buffers, at)
   const total = buffers.reduce((bytes, { length }) => bytes + length, 0)
+  let { bytesWritten: done } = await file.writev(buffers, at)
+  if (done === total) return
   // A short write means that the disk is nearly full; writing the rest tells for sure.
-  if (bytesWritten < total)
-    await file.write(Buffer.concat(buffers), bytesWritten, null, at + bytesWritten)
+  const whole = Buffer.concat(buffers)
+  while (done < total) done += (await file.write(whole, done, total - done, at + done)).bytesWritten
 }
 
 const ownerOf = (segment: string): number => Number(segment.split('-')[0])
-
-function isAlive(pid: number): boolean {
-  if (pid === process.pid) return true
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
