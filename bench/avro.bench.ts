@@ -1,6 +1,6 @@
 /**
- * Avro, against fastavro and stock avsc on the same real packets in the same run:
- * `node bench/avro.ts`. Needs real packets (NIGHTJAR_DATA) and `make peers`.
+ * Avro, against fastavro and stock avsc on the same real packets in the same run: `make bench`. Needs
+ * real packets (NIGHTJAR_DATA); without `make peers` there is nothing to compare with.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 
 import { projectAlert, readAlert, readAlertWithoutCutouts } from '../schemas/alert.ts'
 import { headerOf, openContainer } from '../schemas/container.ts'
+import { encodeDatum } from '../schemas/encode.ts'
 import { fixPacket } from '../schemas/fix.ts'
 import { trimPacket } from '../schemas/trim.ts'
 import { dataDir, peersDir } from '../test/data.ts'
@@ -23,15 +24,13 @@ const folders = [
 ]
 const python = resolve(peersDir, 'python/bin/python')
 
-type Work = (packet: Uint8Array) => unknown
+type Command = 'read' | 'rewrite'
 
 /** Reads or rewrites all packets once; resolves to microseconds a packet. */
-type Peer = (command: 'read' | 'rewrite') => Promise<number>
+type Peer = (command: Command) => Promise<number>
 
 if (!existsSync(resolve(dataDir, folders[0] ?? ''))) {
   console.log(`bench/avro: no real packets in ${dataDir}, set NIGHTJAR_DATA`)
-} else if (!existsSync(python)) {
-  console.log('bench/avro: no fastavro, run make peers')
 } else {
   await main()
 }
@@ -49,50 +48,65 @@ async function main(): Promise<void> {
     return packet !== undefined && illegal.includes(packet)
   })
 
-  const works: [name: string, rival: 'read' | 'rewrite', packets: Uint8Array[], work: Work][] = [
-    ['decode, all fields', 'read', packets, readAlert],
-    ['decode without cutouts', 'read', packets, readAlertWithoutCutouts],
-    ['decode by avsc, mended, cached', 'read', packets.map((p) => legal.get(p) ?? p), avscRead],
-    ['objectId, candid, jd, fid, ra, dec', 'read', packets, (packet) => projectAlert(packet)],
-    ['fix, indexes and header', 'rewrite', illegal, fixPacket],
-    ['fix, header alone (the limit)', 'rewrite', illegal, swapHeader],
-    ['trim cutouts', 'rewrite', packets, (packet) => trimPacket(packet)],
+  const alerts = packets.map((packet) => readAlert(packet))
+
+  const works = [
+    work('decode, all fields', 'read', packets, readAlert),
+    work('decode without cutouts', 'read', packets, readAlertWithoutCutouts),
+    work('decode by avsc, mended, cached', 'read', [...legal.values()], avscRead),
+    work('objectId, candid, jd, fid, ra, dec', 'read', packets, (packet) => projectAlert(packet)),
+    work('encode, by avsc', undefined, alerts, ({ schema, record }) => encodeDatum(schema, record)),
+    work('fix, indexes and header', 'rewrite', illegal, fixPacket),
+    work('fix, header alone (the limit)', 'rewrite', illegal, swapHeader),
+    work('trim cutouts', 'rewrite', packets, (packet) => trimPacket(packet)),
   ]
-  const all = await startPeer(paths)
-  const some = await startPeer(illegalPaths)
+  const all = existsSync(python) ? await startPeer(paths) : undefined
+  const some = all && (await startPeer(illegalPaths))
   const times = works.map((): number[] => [])
   const rivals = { read: [] as number[], rewrite: [] as number[] }
   for (let n = 0; n < repeats; n++) {
-    rivals.read.push(await all.measure('read'))
-    rivals.rewrite.push(await some.measure('rewrite'))
-    works.forEach(([, , inputs, work], i) => times[i]?.push(measure(inputs, work)))
+    if (all) rivals.read.push(await all.measure('read'))
+    if (some) rivals.rewrite.push(await some.measure('rewrite'))
+    works.forEach(({ run }, i) => times[i]?.push(run()))
   }
-  all.close()
-  some.close()
+  all?.close()
+  some?.close()
 
   const bytes = packets.reduce((sum, packet) => sum + packet.length, 0) / packets.length
   console.log(
     `${packets.length} real ZTF packets, mean ${(bytes / 1000).toFixed(1)} kB, ` +
-      `median of ${repeats} runs (spread), one core, Node ${process.version}, fastavro ${all.version}`,
+      `median of ${repeats} runs (spread), one core, Node ${process.version}, ` +
+      (all ? `fastavro ${all.version}` : 'without fastavro: run make peers'),
   )
-  const [read, rewrite] = [median(rivals.read), median(rivals.rewrite)]
-  row('fastavro reader', rivals.read, read)
-  row('fastavro read and rewrite', rivals.rewrite, rewrite)
-  works.forEach(([name, rival], i) => row(name, times[i] ?? [], rival === 'read' ? read : rewrite))
+  if (all) {
+    row('fastavro reader', rivals.read, rivals.read)
+    row('fastavro read and rewrite', rivals.rewrite, rivals.rewrite)
+  }
+  works.forEach(({ name, rival }, i) => row(name, times[i] ?? [], rival ? rivals[rival] : []))
 }
 
-function measure(packets: readonly Uint8Array[], work: Work): number {
-  // Short works are repeated until a run takes about 100 ms.
+/** One row of the table; `run` gives microseconds an input. */
+function work<Input>(
+  name: string,
+  rival: Command | undefined,
+  inputs: readonly Input[],
+  once: (input: Input) => unknown,
+): { name: string; rival: Command | undefined; run: () => number } {
+  return { name, rival, run: () => measure(inputs, once) }
+}
+
+function measure<Input>(inputs: readonly Input[], once: (input: Input) => unknown): number {
+  // Short works are repeated until a run takes 300 ms.
   let count = 0
   const began = performance.now()
   do {
-    for (const packet of packets) work(packet)
-    count += packets.length
+    for (const input of inputs) once(input)
+    count += inputs.length
   } while (performance.now() - began < 300)
   return ((performance.now() - began) / count) * 1000
 }
 
-function row(name: string, runs: readonly number[], rival: number): void {
+function row(name: string, runs: readonly number[], rival: readonly number[]): void {
   const middle = median(runs)
   const spread = `${Math.min(...runs).toFixed(2)}–${Math.max(...runs).toFixed(2)}`
   console.log(
@@ -100,7 +114,7 @@ function row(name: string, runs: readonly number[], rival: number): void {
       `${middle.toFixed(2)} µs`.padStart(12) +
       `(${spread})`.padStart(20) +
       `${Math.round(1e6 / middle).toLocaleString('en')}/s`.padStart(14) +
-      `${(rival / middle).toFixed(1)}×`.padStart(9),
+      (rival.length > 0 ? `${(median(rival) / middle).toFixed(1)}×` : '').padStart(9),
   )
 }
 

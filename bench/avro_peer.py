@@ -1,4 +1,4 @@
-"""fastavro's part of bench/avro.ts: reads paths, one a line, up to an empty line; then for each line
+"""fastavro's part of bench/avro.bench.ts: reads paths, one a line, up to an empty line; then for each line
 "read" or "rewrite" answers with the mean microseconds a packet takes.
 
 "rewrite" is what a broker does that mends schemas by decoding and encoding: the mended schema is

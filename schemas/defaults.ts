@@ -18,7 +18,7 @@ export function defaultBranch(field: Field, record: string): number {
 }
 
 /** True where JSON is a default of the type, as Avro writes defaults down. */
-function fits(type: AvroType, json: unknown): boolean {
+export function fits(type: AvroType, json: unknown): boolean {
   switch (type.kind) {
     case 'null':
       return json === null

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { openContainer } from '../../schemas/container.ts'
+import { isContainer, openContainer } from '../../schemas/container.ts'
 import { compileReader, readRecords } from '../../schemas/decode.ts'
 import { encodeContainer, encodeDatum } from '../../schemas/encode.ts'
 import { fixPacket } from '../../schemas/fix.ts'
@@ -9,12 +9,13 @@ import { loadZtfSchema } from '../../schemas/registry.ts'
 import { parseSchema } from '../../schemas/schema.ts'
 import type { AvroType } from '../../schemas/schema.ts'
 import { skipWithoutData } from '../data.ts'
-import { listSamples, readSample } from './corpus.ts'
+import { listSamples, readSample, readSamples } from './corpus.ts'
 import { digestOf } from './digest.ts'
 import { avscRecords, avscType } from './peer.ts'
 import { recordOf } from './value.ts'
 
 const skip = skipWithoutData
+const replacement = new Uint8Array([0xef, 0xbf, 0xbd])
 const sync = Uint8Array.from({ length: 16 }, (_, i) => 255 - i)
 
 test('encodeDatum() writes what compileReader() reads, for every type', () => {
@@ -51,15 +52,33 @@ test('encodeDatum() puts a number into the branch that loses nothing of it', () 
   assert.equal(encodeDatum(schema, 0.1)[0], 4)
 })
 
+test('encodeDatum() takes any view of bytes, any number that is a long, and the ends of both', () => {
+  const view = new Uint8Array([9, 1, 2, 9]).subarray(1, 3)
+  assert.deepEqual(encodeDatum(parseSchema('"bytes"'), view), new Uint8Array([4, 1, 2]))
+  assert.deepEqual(encodeDatum(parseSchema('"long"'), 3), new Uint8Array([6]))
+  assert.deepEqual(encodeDatum(parseSchema('["int", "long"]'), 3n), new Uint8Array([2, 6]))
+  assert.deepEqual(encodeDatum(parseSchema('"string"'), 'a\ud800').slice(2), replacement)
+  for (const value of [2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n + 1n, 0n, -1n]) {
+    const schema = parseSchema('"long"')
+    assert.equal(compileReader(schema)(encodeDatum(schema, value), 0).value, value)
+  }
+  const long = new Uint8Array(3 << 20).fill(7)
+  const schema = parseSchema('"bytes"')
+  assert.deepEqual(compileReader(schema)(encodeDatum(schema, long), 0).value, long)
+})
+
 test('encodeDatum() gives an absent field its default, and null where it may be', () => {
   const fields = [
     { name: 'a', type: 'int', default: 7 },
     { name: 'b', type: ['float', 'null'], default: null },
     { name: 'c', type: ['string', 'null'] },
+    { name: 'd', type: ['null', 'int'], default: 0 },
+    { name: 'e', type: 'int', default: null },
   ]
   const schema = parseSchema(JSON.stringify({ type: 'record', name: 'r', fields }))
-  const { value } = compileReader(schema)(encodeDatum(schema, {}), 0)
-  assert.deepEqual(value, { a: 7, b: null, c: null })
+  const { value } = compileReader(schema)(encodeDatum(schema, { e: 1 }), 0)
+  assert.deepEqual(value, { a: 7, b: null, c: null, d: 0, e: 1 })
+  assert.throws(() => encodeDatum(schema, {}), { code: 'input_invalid' })
 })
 
 test('encodeDatum() names the field and value that do not fit', () => {
@@ -74,6 +93,11 @@ test('encodeDatum() names the field and value that do not fit', () => {
   for (const [value, message] of cases) {
     assert.throws(() => encodeDatum(schema, value), { code: 'input_invalid', message })
   }
+  const unions = recordOf(['null', { type: 'map', values: ['float', recordOf2('int')] }])
+  assert.throws(() => encodeDatum(parseSchema(JSON.stringify(unions)), { x: { k: true } }), {
+    code: 'input_invalid',
+    message: 'Cannot encode "x.k": true does not fit type "union"',
+  })
 })
 
 function recordOf2(type: unknown): unknown {
@@ -123,6 +147,26 @@ function blankOf(type: AvroType): unknown {
       return 0
   }
 }
+
+test(
+  'encodeDatum() writes the bytes that it reads, for real alerts of every version',
+  { skip },
+  () => {
+    let count = 0
+    for (const { file } of readSamples()) {
+      if (!/^(ztf|lsst|elasticc)\//.test(file)) continue
+      const bytes = readSample(file)
+      if (!isContainer(bytes)) continue
+      const { schema, blocks } = openContainer(bytes)
+      for (const { data } of blocks()) {
+        const { value, end } = compileReader(schema)(data, 0)
+        assert.deepEqual(encodeDatum(schema, value), data.slice(0, end), file)
+        count++
+      }
+    }
+    assert(count > 100, `${count}`)
+  },
+)
 
 test('encodeDatum() writes the bytes that stock avsc writes, for real alerts', { skip }, () => {
   const folders = ['ztf/mixed-2024-2025-v4.02-boom', 'ztf/official-samples-all-versions']
