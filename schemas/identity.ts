@@ -1,12 +1,14 @@
 import { NightjarError } from '../core/errors.ts'
 import { compileProjector, hasPath } from './project.ts'
-import type { Schema } from './schema.ts'
+import type { RecordType, Schema } from './schema.ts'
 import { declaredVersion, mainRecord, parseLsst } from './version.ts'
 
 /**
  * Who an alert is, and its place in time and sky. For ZTF `candid` is the candidate's id and `jd` is
- * UTC; for LSST `objectId` is the diaObjectId, or the ssObjectId of a moving object, `candid` is the
- * diaSourceId, and `jd` is midpointMjdTai + 2400000.5 and so TAI. `ra` and `dec` are degrees, J2000.
+ * UTC. ZTF 1.1 and 1.2 had an `alertId` and named no objects yet: there the object of alert 98765 is
+ * `alert98765`. For LSST `objectId` is the diaObjectId, or the ssObjectId of a moving object, `candid`
+ * is the diaSourceId, and `jd` is midpointMjdTai + 2400000.5 and so TAI. `ra` and `dec` are degrees,
+ * J2000.
  */
 export interface AlertKey {
   objectId: string
@@ -60,6 +62,9 @@ const parents: readonly Path[] = [
   ['ssSource', 'ssObjectId'],
 ]
 
+// Stands in for the name where a schema has no place for one, as in ZTF 1.1 and 1.2.
+const alertNumber: Path = ['alertId']
+
 const identifiers = new WeakMap<Schema, Identifier>()
 
 /** The identifier of a schema, compiled once. */
@@ -85,6 +90,7 @@ function createIdentifier(schema: Schema): Identifier {
     place(places.dec),
   ])
   const projectParents = compileProjector(schema, parents)
+  const projectNumber = isUnnamed(main) ? compileProjector(schema, [alertNumber]) : undefined
   const declared = declaredVersion(schema)
 
   return function identify(data) {
@@ -109,7 +115,20 @@ function createIdentifier(schema: Schema): Identifier {
       const objectId = parseObjectId(id)
       if (objectId !== undefined) return objectId
     }
-    return undefined
+    const number = projectNumber?.(data, 0)[0]
+    return number === undefined ? undefined : `alert${number}`
+  }
+}
+
+/** True where a schema numbers alerts and candidates and has no place for the name of an object. */
+function isUnnamed(main: RecordType | undefined): boolean {
+  if (!main || [...places.objectId, ...places.movingId, ...parents].some(isIn)) return false
+  return ['alertId', 'candid'].every((name) =>
+    main.fields.some((field) => field.name === name && field.type.kind === 'long'),
+  )
+
+  function isIn(path: Path): boolean {
+    return main !== undefined && hasPath(main, path)
   }
 }
 

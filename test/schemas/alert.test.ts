@@ -72,6 +72,30 @@ test('projectAlert() takes the candid inside the candidate where there is no oth
   })
 })
 
+test('projectAlert() names the object after the alert where the survey named none yet', () => {
+  const long = { alertId: 'long', candid: 'long', candidate }
+  const inner = { jd: 1, fid: 1, candid: 7n, ra: 0, dec: 0 }
+  const record = { alertId: 2n ** 60n, candid: 7n, candidate: inner }
+  const { objectId, candid } = projectAlert(packet(recordType('ztf.alert', long), record))
+  assert.deepEqual([objectId, candid], ['alert1152921504606846976', 7n])
+
+  const named = { ...long, objectId: ['null', 'string'] }
+  const word = { ...long, alertId: 'string' }
+  const { candid: _, ...uncounted } = long
+  const inside = { head: recordType('head', { alertId: 'long' }), candid: 'long' }
+  for (const [fields, value] of [
+    [named, { ...record, objectId: null }],
+    [word, { ...record, alertId: '5' }],
+    [uncounted, record],
+    [inside, { head: { alertId: 5n }, candid: 7n }],
+  ] as const) {
+    assert.throws(() => projectAlert(packet(recordType('ztf.alert', fields), value)), {
+      code: 'alert_unidentified',
+      message: 'Cannot identify alert: a record of "ztf.alert" has no objectId',
+    })
+  }
+})
+
 test('projectAlert() names an LSST source by its object, moving or not, at a time in TAI', () => {
   const id = ['null', 'long']
   const source = recordType('diaSource', {
@@ -177,6 +201,18 @@ test('projectAlert() gives what readAlert() gives, for every ZTF and LSST alert'
     keys++
   }
   assert(keys > 1200, `${keys}`)
+})
+
+test('projectAlert() finds a key in every official sample of ZTF, old ones too', { skip }, () => {
+  const folders = ['official-samples-all-versions', 'precommissioning-v1.2-1.3-ampel']
+  const keys = folders.flatMap((folder) =>
+    listSamples(`ztf/${folder}`).map((file) => projectAlert(readSample(file))),
+  )
+  const unnamed = keys.filter(({ objectId }) => /^alert\d+$/.test(objectId))
+  assert.equal(unnamed.length, 8)
+  for (const file of listSamples('other-surveys/atlas-alerce')) {
+    assert.throws(() => projectAlert(readSample(file)), { code: 'alert_unidentified' })
+  }
 })
 
 test('readAlert() reads LSST wire format of every bundled version', { skip }, () => {
