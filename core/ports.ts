@@ -102,6 +102,8 @@ export interface Store {
  * of the same key. It rejects with `row_rejected` where this row can never be stored and with
  * `table_failed` where it may be later. Concurrent appends share a commit, so callers get batches by
  * appending concurrently. A bad row never fails its neighbours.
+ * A column whose type contradicts the one that stands under its name is stored beside it, under its
+ * name and type (`mulens_record`).
  * `query` runs one reading statement in the engine's SQL against the data set the table stands in.
  */
 export interface Table {

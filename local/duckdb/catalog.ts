@@ -3,6 +3,8 @@ import type { DuckDBConnection, DuckDBType } from '@duckdb/node-api'
 
 import { NightjarError } from '../../core/errors.ts'
 import type { Column, RowShape } from '../../core/row.ts'
+import { placeColumns } from './beside.ts'
+import type { PlacedColumn } from './beside.ts'
 import { columnOf, literal, quoted, sameName, sqlType } from './columns.ts'
 import { engineSentence, isEngineFault } from './faults.ts'
 import { mergeColumns } from './merge.ts'
@@ -44,12 +46,12 @@ export function createCatalog(dataset: string): Catalog {
       const found = known.get(shape)
       if (found !== undefined) return found
       try {
-        const table = await grow(connection, shape)
+        const { table, placed } = await grow(connection, shape)
         const peers = shape.view === undefined ? [table] : showing(standing, shape.view)
         const ready = {
           name: table.name,
           peers: peers.map(({ name }) => name),
-          fill: createFill(table.columns, table.types, shape),
+          fill: createFill(table.columns, table.types, placed),
         }
         known.set(shape, ready)
         return ready
@@ -65,9 +67,18 @@ export function createCatalog(dataset: string): Catalog {
     },
   }
 
-  async function grow(connection: DuckDBConnection, shape: RowShape): Promise<Standing> {
+  async function grow(
+    connection: DuckDBConnection,
+    shape: RowShape,
+  ): Promise<{ table: Standing; placed: PlacedColumn[] }> {
     if (!read) await readAgain(connection)
-    const statements = changes(dataset, standing.get(sameName(shape.table)), shape)
+    const own = standing.get(sameName(shape.table))
+    const shown = shape.view === undefined ? [] : showing(standing, shape.view)
+    const others = shown.filter((peer) => peer !== own)
+    const columns = [...(own ? [own] : []), ...others].map((table) => table.columns)
+    const placed = placeColumns(columns, shape.columns)
+    checkKey(shape, placed, columns.flat())
+    const statements = changes(dataset, own, { ...shape, columns: placed })
     // DuckDB 1.5 refuses the rows of the next transaction where one transaction has altered a table
     // twice. So one by one: each only adds, and the next start goes on where a crash came between.
     for (const statement of statements) await connection.run(statement)
@@ -79,13 +90,29 @@ export function createCatalog(dataset: string): Catalog {
     }
     const table = standing.get(sameName(shape.table))
     if (table === undefined) throw new Error(`table "${shape.table}" is not there`)
-    return table
+    return { table, placed }
   }
 
   async function readAgain(connection: DuckDBConnection): Promise<void> {
     standing = await readTables(connection, dataset)
     known = new WeakMap()
     read = true
+  }
+}
+
+/** What identifies a row is looked up under its name, so it cannot stand beside. */
+function checkKey(
+  { table, key = [] }: RowShape,
+  placed: readonly PlacedColumn[],
+  standing: readonly Column[],
+): void {
+  for (const { name, from, type } of placed) {
+    if (name === from || !key.includes(from)) continue
+    const there = standing.find((column) => sameName(column.name) === sameName(from))?.type
+    throw new NightjarError(
+      'row_rejected',
+      `Cannot store the row in "${table}": its key "${from}" is ${there} there and ${type} in the row`,
+    )
   }
 }
 

@@ -45,7 +45,8 @@ function mergeColumn(standing: Column, wanted: Column, table: string, path: stri
   return { ...standing, fields }
 }
 
-function typeForBoth(one: ColumnType, other: ColumnType): ColumnType | undefined {
+/** The type that holds both without loss, or undefined where there is none. */
+export function typeForBoth(one: ColumnType, other: ColumnType): ColumnType | undefined {
   if (one === other || widerOf[other] === one) return one
   return widerOf[one] === other ? other : undefined
 }

@@ -7,7 +7,8 @@ import { DuckDBDataChunk } from '@duckdb/node-api'
 import type { DuckDBType } from '@duckdb/node-api'
 import duckdb from '@duckdb/node-bindings'
 
-import type { Column, RowShape } from '../../core/row.ts'
+import type { Column } from '../../core/row.ts'
+import type { PlacedColumn } from './beside.ts'
 import { sameName } from './columns.ts'
 import { createLeafWriter, unfit } from './leaf.ts'
 import type { WriteVector } from './leaf.ts'
@@ -22,15 +23,15 @@ export const chunkRows = 256
 export type FillChunk = (rows: readonly Parent[]) => DuckDBDataChunk
 
 /**
- * Compile the writer of a shape's rows for the columns that a table has. The table may have columns
- * that the shape has not; they stay NULL, or empty where REPEATED.
+ * Compile the writer of a shape's rows, whose columns have their places, for the columns that a table
+ * has. The table may have columns that the shape has not; they stay NULL, or empty where REPEATED.
  */
 export function createFill(
   columns: readonly Column[],
   types: readonly DuckDBType[],
-  shape: RowShape,
+  wanted: readonly PlacedColumn[],
 ): FillChunk {
-  const writers = fieldWriters(columns, shape.columns, '')
+  const writers = fieldWriters(columns, wanted, '')
   const chunk = DuckDBDataChunk.create(types)
 
   return function fill(rows) {
@@ -46,14 +47,14 @@ export function createFill(
 /** For each field of the table, what takes its values out of the parents and writes them. */
 function fieldWriters(
   columns: readonly Column[],
-  wanted: readonly Column[],
+  wanted: readonly PlacedColumn[],
   path: string,
 ): WriteVector[] {
   const sources = new Map(wanted.map((column) => [sameName(column.name), column]))
   return columns.map((column) => {
     const source = sources.get(sameName(column.name))
     const write = columnWriter(column, source, `${path}${column.name}`)
-    const name = source?.name
+    const name = source?.from
     if (name === undefined) return (vector, _parents, count) => write(vector, [], count)
 
     const values: unknown[] = []
@@ -67,7 +68,7 @@ function fieldWriters(
   })
 }
 
-function columnWriter(column: Column, source: Column | undefined, path: string): WriteVector {
+function columnWriter(column: Column, source: PlacedColumn | undefined, path: string): WriteVector {
   const single =
     column.type === 'RECORD'
       ? recordWriter(column, source, path)
@@ -75,7 +76,7 @@ function columnWriter(column: Column, source: Column | undefined, path: string):
   return column.mode === 'REPEATED' ? repeatedWriter(single, path) : single
 }
 
-function recordWriter(column: Column, source: Column | undefined, path: string): WriteVector {
+function recordWriter(column: Column, source: PlacedColumn | undefined, path: string): WriteVector {
   const fields = fieldWriters(column.fields ?? [], source?.fields ?? [], `${path}.`)
   return (vector, values, count) => {
     const validity = createValidity(count)

@@ -181,7 +181,7 @@ export function tableContract(name: string, open: () => Promise<OpenedTable>): v
       )
     })
 
-    test('append() rejects a row of other types, names column and types, and stores others', async () => {
+    test('append() rejects a row whose key has another type, and stores others', async () => {
       const shape = newShape()
       await table.append({ shape, values: { objectId: 'a', candid: 1 } })
       const columns = [column('objectId', 'STRING'), column('candid', 'STRING')]
@@ -193,6 +193,40 @@ export function tableContract(name: string, open: () => Promise<OpenedTable>): v
       assert.equal(conflict?.status, 'rejected')
       assert.equal(conflict.reason.code, 'row_rejected')
       assert.match(conflict.reason.message, /^Cannot store .*candid.*INT64.*STRING/)
+    })
+
+    test('append() stores a column beside the one whose type it contradicts, in any table of the view', async () => {
+      const shape = newShape()
+      const key = [column('objectId', 'STRING'), column('candid', 'INT64')]
+      const record = { ...column('mulens', 'RECORD'), fields: [column('ml', 'FLOAT64')] }
+      const inner = { ...column('inner', 'RECORD'), fields: [column('x', 'STRING')] }
+      const number = { ...column('inner', 'RECORD'), fields: [column('x', 'INT64')] }
+      const first = { ...shape, columns: [...key, column('mulens', 'FLOAT64'), inner] }
+      const second = { ...shape, columns: [...key, record, number] }
+      const third = { ...second, table: `${shape.table}_later` }
+      await table.append({
+        shape: first,
+        values: { objectId: 'a', candid: 1, mulens: 0.5, inner: { x: 'one' } },
+      })
+      await table.append({
+        shape: second,
+        values: { objectId: 'a', candid: 2, mulens: { ml: 0.25 }, inner: { x: 2 } },
+      })
+      await table.append({
+        shape: third,
+        values: { objectId: 'a', candid: 3, mulens: { ml: 0.75 }, inner: { x: 3 } },
+      })
+      assert.deepEqual(
+        await rowsOf(
+          `SELECT mulens, mulens_record.ml AS ml, "inner".x AS x, "inner".x_int64 AS y
+           FROM ${shape.view} ORDER BY candid`,
+        ),
+        [
+          { mulens: 0.5, ml: null, x: 'one', y: null },
+          { mulens: null, ml: 0.25, x: null, y: 2n },
+          { mulens: null, ml: 0.75, x: null, y: 3n },
+        ],
+      )
     })
 
     test('append() rejects bad rows alone and stores their neighbours', async () => {
