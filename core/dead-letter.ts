@@ -1,7 +1,7 @@
 /** What cannot be handled is kept whole, with who gave up on it and why, and can be replayed. */
 import { kafkaAttributes } from './alert.ts'
 import { NightjarError, sentenceOf } from './errors.ts'
-import { attributeValue } from './limits.ts'
+import { attributeValue, maxAttributeKeyBytes } from './limits.ts'
 import type { Message } from './ports.ts'
 
 export const deadLetterAttributes = {
@@ -18,7 +18,10 @@ export function deadLetter(
 ): Message {
   // A message with too many or too long attributes is one of the things that die: keep where it is from.
   const kept = Object.keys(attributes).length > 90 ? coordinatesOf(attributes) : attributes
-  const entries = Object.entries(kept).map(([key, value]) => [key, attributeValue(value)])
+  const entries = Object.entries(kept).flatMap(([key, value]) => {
+    const bytes = Buffer.byteLength(key)
+    return bytes > 0 && bytes <= maxAttributeKeyBytes ? [[key, attributeValue(value)]] : []
+  })
   return {
     data,
     attributes: {
