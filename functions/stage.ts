@@ -34,12 +34,15 @@ export interface StageOptions {
   log: Log
   /** Deliveries after which a message is given up. */
   maxAttempts?: number
+  /** Attempts that end in an error of our own making, such as a TypeError, before it is given up. */
+  maxUnexpected?: number
   now?: () => Date
 }
 
 /** Make the delivery handler of a stage: resolving acks, rejecting has the message come again. */
 export function createStage(options: StageOptions): (delivery: Delivery) => Promise<Verdict> {
-  const { stage, handle, ledger, deadLetters, claims, log, maxAttempts = 20 } = options
+  const { stage, handle, ledger, deadLetters, claims, log } = options
+  const { maxAttempts = 100, maxUnexpected = 3 } = options
   const now = options.now ?? (() => new Date())
 
   return async function onDelivery(delivery) {
@@ -66,6 +69,9 @@ export function createStage(options: StageOptions): (delivery: Delivery) => Prom
       return await handle(await redeem(delivery, claims))
     } catch (error) {
       if (isPermanent(error)) return bury(delivery, error)
+      if (isUnexpected(error) && delivery.attempt >= maxUnexpected) {
+        return bury(delivery, givenUp(error, delivery.attempt))
+      }
       log('message_retried', {
         stage,
         occurrence: nameOf(delivery),
@@ -90,6 +96,21 @@ export function createStage(options: StageOptions): (delivery: Delivery) => Prom
       ...(/^-?\d{1,19}$/.test(candid ?? '') && { candid: BigInt(candid as string) }),
     }
   }
+}
+
+/** A fault of the code, which time does not mend; the system's own errors, such as ENOSPC, may pass. */
+function isUnexpected(error: unknown): boolean {
+  if (error instanceof NightjarError) return false
+  return !(error instanceof Error && 'errno' in error)
+}
+
+function givenUp(cause: unknown, attempt: number): NightjarError {
+  const name = cause instanceof Error ? cause.name : 'error'
+  return new NightjarError(
+    'attempts_exhausted',
+    `Cannot handle a message: unexpected ${name} at attempt ${attempt}: ${sentenceOf(cause)}`,
+    { cause },
+  )
 }
 
 function whereFrom({ attributes }: Message): Occurrence | undefined {
