@@ -4,7 +4,7 @@
  *     node child.ts HOME FROM POINT COUNT
  *
  * dies with SIGKILL when it comes by POINT for the COUNTth time. The product has no hook for this: what
- * it is given is wrapped.
+ * it is given is wrapped, and slowed down a little.
  */
 import { openFileSource } from '../../consumer/files/source.ts'
 import { createIntake } from '../../consumer/intake.ts'
@@ -31,6 +31,11 @@ async function pass(point: Point): Promise<void> {
   if (point !== wanted || --left > 0) return
   process.kill(process.pid, 'SIGKILL')
   await new Promise(() => {})
+}
+
+/** Every effect comes late by chance, so that what does not wait for it is found out. */
+function drag(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.random() * 40))
 }
 
 /** Die a little later than here, in the middle of what this begins. */
@@ -69,6 +74,7 @@ const auditGround: Ground = {
 const rows: Table = {
   ...table,
   async append(row) {
+    await drag()
     const outcome = await table.append(row)
     await pass('row stored, not acked')
     return outcome
@@ -78,6 +84,7 @@ const ledgerRows: Table = {
   ...table,
   async append(row) {
     passSoon('ledger rows on their way')
+    await drag()
     const outcome = await table.append(row)
     await pass('ledger row stored, not acked')
     return outcome
@@ -106,7 +113,7 @@ const intake = createIntake({
   },
   relay: await relayTo(intakeGround, log),
   log,
-  commitMs: 200,
+  commitMs: 40,
 })
 await Promise.race([intake.run(new AbortController().signal), running.failed])
 await Promise.race([idle(), running.failed])
@@ -141,6 +148,7 @@ function publishing(topic: Topic, point: Point): Topic {
   return {
     ...topic,
     async publish(message) {
+      await drag()
       const id = await topic.publish(message)
       await pass(point)
       return id
@@ -168,6 +176,7 @@ async function openArchive(): Promise<Store> {
   return {
     ...inner,
     async create(name, data, metadata) {
+      await drag()
       const created = await inner.create(name, data, metadata)
       await pass('archived, not acked')
       return created

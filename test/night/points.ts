@@ -25,7 +25,7 @@ export type Point = (typeof points)[number]
 export const passages: Record<Point, number> = {
   'alert published, ledger not told': 80,
   'ledger told by intake, not committed': 80,
-  committed: 2,
+  committed: 12,
   'archive file linked, its row not written': 60,
   'archived, not acked': 60,
   'row stored, not acked': 60,

@@ -164,7 +164,7 @@ export async function torture(options: TortureOptions): Promise<Tortured> {
 
 const words = (home: string, { from }: Night): string[] => [
   'run',
-  ...['--home', home, '--from', from, '--once', '--json'],
+  ...['--home', home, '--from', from, '--once'],
 ]
 
 /** The sums, as lines. */
