@@ -4,7 +4,7 @@ NODE := node_modules/.bin/node
 ROUNDS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check peers bench synth torture format
+.PHONY: help install demo test check peers bench torture synth format
 
 help: ## list these verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,8 +19,12 @@ demo: install ## simulate a small night and run it through the whole broker, her
 	@bin/demo
 
 test: install ## run the tests
-	@$(NODE) --test --test-reporter=dot 'test/**/*.test.ts' \
-	  || { $(NODE) --test --test-reporter=spec --test-only-failures 'test/**/*.test.ts'; exit 1; }
+	@mkdir -p .nightjar
+	@$(NODE) --test --test-concurrency=2 --test-reporter=dot --test-reporter-destination=stdout \
+	  --test-reporter=spec --test-reporter-destination=.nightjar/test.log 'test/**/*.test.ts'; \
+	  status=$$?; echo; grep -E '^ *﹣' .nightjar/test.log; \
+	  [ $$status = 0 ] || sed -n '/failing tests:/,$$p' .nightjar/test.log; \
+	  grep -E '^ℹ ' .nightjar/test.log; exit $$status
 
 check: install ## see that format and types are right
 	@node_modules/.bin/prettier --check --log-level=warn .
