@@ -10,11 +10,15 @@ import type { SourceRecord } from './source.ts'
 /** Set where the packet could not be read: what is wrong is for the stages to judge. */
 export const undecodedAttribute = 'decode_failed'
 
+/** Names that we give ourselves: a header of such a name would be taken for ours. */
+const ours =
+  /^(?:nightjar_|dead_letter_|kafka\.|(?:key|objectId|candid|jd|fid|schema_version|decode_failed)$)/
+
 /** The message that stands for a record. A packet that cannot be read makes an attribute, no loss. */
 export function toMessage(record: SourceRecord, schemas: SchemaSource): Message {
   const data = record.value ?? new Uint8Array()
   const attributes: Record<string, string> = {
-    ...record.headers,
+    ...foreign(record.headers),
     [kafkaAttributes.topic]: record.topic,
     [kafkaAttributes.partition]: String(record.partition),
     [kafkaAttributes.offset]: String(record.offset),
@@ -33,4 +37,8 @@ export function toMessage(record: SourceRecord, schemas: SchemaSource): Message 
     attributes[undecodedAttribute] = attributeValue(sentenceOf(error))
   }
   return { data, attributes }
+}
+
+function foreign(headers: SourceRecord['headers'] = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !ours.test(name)))
 }

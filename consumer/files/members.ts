@@ -96,7 +96,8 @@ export async function isFolder(path: string): Promise<boolean> {
 export async function* readArchive(from: string, signal: AbortSignal): AsyncGenerator<Member> {
   const entries = extract()
   const raw = await openBytes(from, signal)
-  const bytes = /\.t?gz$/i.test(new URL(from, 'file:///').pathname) ? raw.pipe(createGunzip()) : raw
+  const path = /^https?:/.test(from) ? new URL(from).pathname : from
+  const bytes = /\.t?gz$/i.test(path) ? raw.pipe(createGunzip()) : raw
   if (bytes !== raw) raw.on('error', (error) => bytes.destroy(error))
   bytes.on('error', (error) => entries.destroy(error))
   bytes.pipe(entries)

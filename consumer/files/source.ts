@@ -56,6 +56,8 @@ export async function openFileSource(options: FileSourceOptions): Promise<Source
   }
   /** Files in flight, oldest first: where the next one's records begin. */
   const files: { source: SourceProgress; end: bigint }[] = []
+  /** Where the next record of a dumped partition begins: what is in flight is not read again. */
+  const reached = new Map<PartitionProgress, bigint>()
 
   async function topicOf(topic: string): Promise<TopicProgress> {
     let known = topics.get(topic)
@@ -75,6 +77,11 @@ export async function openFileSource(options: FileSourceOptions): Promise<Source
     return found
   }
 
+  function reachedIn(partition: PartitionProgress): bigint {
+    const next = reached.get(partition) ?? 0n
+    return next > partition.next ? next : partition.next
+  }
+
   function sourceOf(progress: TopicProgress): SourceProgress {
     let found = progress.sources.find((known) => known.source === from)
     if (found === undefined) {
@@ -86,6 +93,7 @@ export async function openFileSource(options: FileSourceOptions): Promise<Source
 
   /** Records of files whose names carry their coordinates. */
   async function* fromDump(members: AsyncIterable<Member>): AsyncGenerator<SourceRecord> {
+    const seen = new Map<PartitionProgress, bigint>()
     for await (const member of members) {
       const at = coordinatesOf(member.name)
       if (at === undefined) {
@@ -98,7 +106,18 @@ export async function openFileSource(options: FileSourceOptions): Promise<Source
       const progress = await topicOf(at.topic)
       sourceOf(progress).ended = false
       const partition = partitionOf(progress, at.partition, at.offset)
-      if (at.offset < partition.next) continue
+      // Also of what is committed, or the next run would take what comes too late for done.
+      const last = seen.get(partition) ?? -1n
+      if (at.offset < last) {
+        throw new NightjarError(
+          'source_failed',
+          `Cannot take in "${member.name}" of "${from}": it comes after offset ${last} of its ` +
+            'partition, but offsets must ascend',
+        )
+      }
+      seen.set(partition, at.offset)
+      if (at.offset < reachedIn(partition)) continue
+      reached.set(partition, at.offset + 1n)
       if (at.offset >= partition.high) partition.high = at.offset + 1n
       yield { ...at, timestamp: member.modified, ...contentOf(member) }
     }
@@ -120,6 +139,7 @@ export async function openFileSource(options: FileSourceOptions): Promise<Source
       for (const content of splitMember(member)) {
         if (offset >= partition.high) partition.high = offset + 1n
         if (offset >= partition.next) {
+          source.ended = false
           yield { topic, partition: partition.partition, offset, timestamp, ...content }
         }
         offset++
@@ -161,7 +181,7 @@ export async function openFileSource(options: FileSourceOptions): Promise<Source
       const names = folder ? await listFolder(from) : ['']
       const dump = names.length > 0 && names.every((name) => coordinatesOf(name) !== undefined)
       if (dump) yield* fromDump(readFiles(from, await openDump(names), signal))
-      else {
+      else if (names.length > 0) {
         const progress = await topicOf([...topics.keys()][0] ?? options.topic)
         const { partition } = ownPartition(progress)
         const { files: done } = sourceOf(progress)
@@ -192,7 +212,8 @@ export async function openFileSource(options: FileSourceOptions): Promise<Source
       const partition = partitionOf(await topicOf(at.topic), at.partition, at.offset)
       const high = (entries.at(-1)?.at.offset ?? 0n) + 1n
       if (high > partition.high) partition.high = high
-      const left = entries.filter((entry) => entry.at.offset >= partition.next)
+      const next = reachedIn(partition)
+      const left = entries.filter((entry) => entry.at.offset >= next)
       left.forEach(({ name }, rank) => ranked.push({ name, rank }))
     }
     return ranked.sort((a, b) => a.rank - b.rank).map(({ name }) => name)
