@@ -8,7 +8,7 @@
  *     run.pid            the process of the running broker, if one runs
  */
 import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { isAlive, pidOf, processMark } from './alive.ts'
@@ -37,7 +37,7 @@ export function homeAt(path: string): Home {
 export function makeHome(path: string): Home {
   const home = homeAt(path)
   try {
-    mkdirSync(home.buckets, { recursive: true })
+    makeFolder(home.buckets)
     for (const folder of [home.path, home.buckets]) accessSync(folder, constants.W_OK)
     return home
   } catch (cause) {
@@ -46,6 +46,19 @@ export function makeHome(path: string): Home {
       `Cannot use "${home.path}" as home: ${sentenceOf(cause)}; choose another with --home`,
       { cause },
     )
+  }
+}
+
+/** Make a folder and what is missing above it. (Node's own recursive way never ends below /proc.) */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return
+    if (code !== 'ENOENT' || dirname(path) === path) throw error
+    makeFolder(dirname(path))
+    mkdirSync(path)
   }
 }
 
