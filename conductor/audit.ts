@@ -67,8 +67,9 @@ export function auditNight(options: {
   ledger: LedgerSets
 }): Audit {
   const { survey, night, ledger } = options
-  const ranges = [...options.ranges].sort(
-    (a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition,
+  // By code units: the order must not follow the locale, the close record's digest rests on it.
+  const ranges = [...options.ranges].sort((a, b) =>
+    a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
   )
   const audits = [intake, ...stagesOf(survey)].map((stage) => {
     const partitions = ranges.map((range) => auditPartition(stage, range, ledger))
@@ -98,7 +99,7 @@ function auditPartition(stage: string, range: Range, ledger: LedgerSets): Partit
     if (set === undefined) continue
     const best = intersection(difference(set, seen), all)
     counts[outcome] = best.count()
-    hashes[outcome] = hashBitmap(best, low, high)
+    if (counts[outcome] > 0) hashes[outcome] = hashBitmap(best, low, high)
     seen = union([seen, set])
   }
   return {

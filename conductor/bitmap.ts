@@ -26,9 +26,11 @@ export function createBitmap(): Bitmap {
       first = word
       bits = new Uint32Array(32)
     } else if (word < first || word >= first + bits.length) {
-      const low = Math.min(first, word)
-      const length = Math.max(first + bits.length, word + 1) - low
-      const grown = new Uint32Array(Math.max(length, bits.length * 2))
+      // Twice as much room, on the side where it is wanted.
+      const end = Math.max(first + bits.length, word + 1)
+      const length = Math.max(end - Math.min(first, word), bits.length * 2)
+      const low = word < first ? Math.max(0, end - length) : first
+      const grown = new Uint32Array(length)
       grown.set(bits, first - low)
       first = low
       bits = grown
@@ -45,7 +47,16 @@ export function createBitmap(): Bitmap {
     addWord,
     add: (offset) => addWord(Number(offset >> 5n), 1 << Number(offset & 31n)),
     addRange(offset, count) {
-      for (let i = 0n; i < BigInt(count); i++) this.add(offset + i)
+      if (count <= 0) return
+      const last = offset + BigInt(count) - 1n
+      const firstWord = Number(offset >> 5n)
+      const lastWord = Number(last >> 5n)
+      for (let word = firstWord; word <= lastWord; word++) {
+        let mask = 0xffffffff
+        if (word === firstWord) mask &= 0xffffffff << Number(offset & 31n)
+        if (word === lastWord) mask &= 0xffffffff >>> (31 - Number(last & 31n))
+        addWord(word, mask)
+      }
     },
     has(offset) {
       const word = Number(offset >> 5n) - first
@@ -63,15 +74,7 @@ export function createBitmap(): Bitmap {
 /** The offsets [low, high). */
 export function rangeBitmap(low: bigint, high: bigint): Bitmap {
   const bitmap = createBitmap()
-  const firstWord = Number(low >> 5n)
-  const lastWord = Number((high - 1n) >> 5n)
-  if (high <= low) return bitmap
-  for (let word = firstWord; word <= lastWord; word++) {
-    let mask = 0xffffffff
-    if (word === firstWord) mask &= 0xffffffff << Number(low & 31n)
-    if (word === lastWord) mask &= 0xffffffff >>> (31 - Number((high - 1n) & 31n))
-    bitmap.addWord(word, mask)
-  }
+  bitmap.addRange(low, Number(high - low))
   return bitmap
 }
 
