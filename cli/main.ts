@@ -44,10 +44,24 @@ Everything is kept in the folder .nightjar, or where --home or NIGHTJAR_HOME say
     command
       .exitOverride()
       .helpCommand(false)
-      .configureOutput({ writeOut: world.out, writeErr: world.err, getOutHelpWidth: () => 100 })
+      .configureOutput({
+        writeOut: world.out,
+        writeErr: world.err,
+        getOutHelpWidth: () => 100,
+        getErrHelpWidth: () => 100,
+        outputError: (text, write) => write(asOurs(text)),
+      })
   }
   return program
 }
+
+/** The parser's complaints read like all the others: one line that says who speaks. */
+const asOurs = (text: string): string =>
+  `nightjar: ${text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ')
+    .replace(/\.$/, '')}\n`
 
 /**
  * Run one command line. Answers the exit status: 0 done, 1 the answer is no or something failed, 2 the

@@ -96,8 +96,11 @@ async function readOutcomes(ground: Ground): Promise<Status['outcomes']> {
   try {
     const queries = await openHomeQueries(ground)
     try {
-      const sql = `SELECT stage, outcome, COUNT(*) AS n FROM ledger GROUP BY stage, outcome
-                   ORDER BY stage, outcome`
+      // An event that came twice counts once, as in the audit; a gap counts its offsets.
+      const sql = `SELECT stage, outcome, SUM(span) AS n FROM (
+                     SELECT DISTINCT stage, outcome, kafka_topic, kafka_partition, kafka_offset, span
+                     FROM ledger)
+                   GROUP BY stage, outcome ORDER BY stage, outcome`
       for await (const { stage, outcome, n } of queries.query(sql)) {
         outcomes.push({ stage: String(stage), outcome: String(outcome), occurrences: Number(n) })
       }

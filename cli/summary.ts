@@ -46,7 +46,8 @@ export async function formatSummary(options: {
 async function deadLetterReasons(broker: Broker): Promise<string> {
   const rows: string[][] = []
   const sql = `
-    SELECT stage, REGEXP_REPLACE(reason, '[0-9]+', '#', 'g') AS reason, COUNT(*) AS n
+    SELECT stage, REGEXP_REPLACE(reason, '[0-9]+', '#', 'g') AS reason,
+           COUNT(DISTINCT (kafka_topic, kafka_partition, kafka_offset)) AS n
     FROM ledger WHERE outcome = 'dead_lettered'
     GROUP BY ALL ORDER BY n DESC, reason, stage LIMIT 12`
   for await (const { stage, reason, n } of broker.query(sql)) {

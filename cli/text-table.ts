@@ -29,17 +29,19 @@ export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']
   let value = bytes
   let unit = 0
-  while (value >= 1000 && unit < units.length - 1) {
+  // What would be rounded to 1000 is 1.00 of the next unit already.
+  while (value >= (unit === 0 ? 1000 : 999.5) && unit < units.length - 1) {
     value /= 1000
     unit++
   }
-  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`
+  const digits = unit === 0 || value >= 999.5 ? String(Math.round(value)) : value.toPrecision(3)
+  return `${digits} ${units[unit]}`
 }
 
 /** Seconds as a person says them: `8 s`, `3 min 20 s`, `2 h 05 min`. */
 export function formatDuration(seconds: number): string {
   const whole = Math.round(seconds)
-  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`
   if (whole < 60) return `${whole} s`
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
   return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')} min`

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
+import { runCommandLine } from '../../cli/main.ts'
 import { kafkaTopicName } from '../../core/names.ts'
 import { simulateNight, type SimulationOptions } from '../../simulator/night.ts'
 import type { Truth } from '../../simulator/truth.ts'
@@ -133,4 +134,30 @@ export function startNightjar(
 /** Run `nightjar` to its end. */
 export function nightjar(...words: string[]): Promise<Ended> {
   return startNightjar(words).ended
+}
+
+/** Run a command line in this process, as `nightjar` would. */
+export async function runHere(
+  words: readonly string[],
+  options: { signal?: AbortSignal; env?: Record<string, string>; onOut?: () => void } = {},
+): Promise<{ out: string; err: string; status: number }> {
+  let out = ''
+  let err = ''
+  const status = await runCommandLine(
+    {
+      out(text) {
+        out += text
+        options.onOut?.()
+      },
+      err: (text) => (err += text),
+      tty: false,
+      columns: 100,
+      env: options.env ?? {},
+      now: () => new Date(),
+      signal: options.signal ?? new AbortController().signal,
+      exit() {},
+    },
+    words,
+  )
+  return { out, err, status }
 }

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { runHere } from '../night/harness.ts'
+
+const nightjarHelp = `Usage: nightjar [options] [command]
+
+An astronomical alert broker that accounts for every alert.
+
+Options:
+  -V, --version                output the version number
+  -h, --help                   display help for command
+
+Commands:
+  run [options]                Run the whole broker here: take alerts in, archive them, store them
+                               as rows, pick out extragalactic transients, and keep the ledger of
+                               what became of each.
+  simulate [options]           make a night of synthetic alerts, with the truth beside it
+  audit [options]              Prove by identity (Kafka topic, partition, offset) what became of
+                               every alert of a night: at each stage, what exists minus what is
+                               accounted for must be nothing.
+  replay [options]             Send alerts again: what an audit misses, what lies in the dead
+                               letters, or a night.
+  query [options] <sql>        Ask the warehouse in SQL (DuckDB), also while the broker runs.
+  subscribe [options] <topic>  Print what is published on a topic from now on, one JSON object a
+                               line.
+  status [options]             Show what a home holds and what is still to do, also while the broker
+                               runs.
+  inspect [options] <file...>  show what is in alert packets: who, when, how bright, its past, its
+                               images
+
+A first night, without a cloud account:
+  $ nightjar simulate --out night
+  $ nightjar run --from night --once
+  $ nightjar query "SELECT objectId, candidate.magpsf FROM alerts LIMIT 5"
+
+Everything is kept in the folder .nightjar, or where --home or NIGHTJAR_HOME says.
+`
+
+const runHelp = `Usage: nightjar run [options]
+
+Run the whole broker here: take alerts in, archive them, store them as rows, pick out extragalactic
+transients, and keep the ledger of what became of each.
+
+Options:
+  --from <path...>  folders, .avro files, .tar.gz archives, or URLs of archives
+  --night <date>    UTC date of the night that files without one belong to
+  --rate <n>        alerts a second at most
+  --once            take in what is there, finish every stage, audit, and end
+  --json            print the summary as JSON
+  --home <dir>      folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>   whose alerts (choices: "ztf", "lsst", default: "ztf")
+  -h, --help        display help for command
+
+Ctrl-C finishes what is under way and ends; a second one ends at once, and the next start goes on
+where this one stood. With --once the exit status is 0 only if no alert is missing.
+
+Examples:
+  $ nightjar run --from night --once
+  $ nightjar run --from https://ztf.uw.edu/alerts/public/ztf_public_20181128.tar.gz --once
+`
+
+const auditHelp = `Usage: nightjar audit [options]
+
+Prove by identity (Kafka topic, partition, offset) what became of every alert of a night: at each
+stage, what exists minus what is accounted for must be nothing.
+
+Options:
+  --night <date>   UTC date of the night; all known nights if absent
+  --list <n>       how many missing runs to list (default: 100)
+  --json           print the close records as JSON
+  --home <dir>     folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
+  -h, --help       display help for command
+
+Writes the close record, with the SHA-256 of every bitmap, to the broker-files bucket.
+The exit status is 0 only if nothing is missing and every source was read to its end.
+`
+
+const replayHelp = `Usage: nightjar replay [options]
+
+Send alerts again: what an audit misses, what lies in the dead letters, or a night.
+
+Options:
+  --missing        each missing occurrence, to the stage that lacks it alone
+  --dead-letter    every dead letter, to the stage that gave it up alone
+  --night <date>   with --missing: of this night; alone: all of its archive
+  --to <topic>     with --night: another topic than the survey’s alert topic
+  --rate <n>       messages a second at most
+  --home <dir>     folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
+  -h, --help       display help for command
+
+A broker that runs takes them up at once; otherwise the next "nightjar run" does.
+
+Examples:
+  $ nightjar replay --missing --night 20261121
+  $ nightjar replay --dead-letter
+  $ nightjar replay --night 20261121 --rate 50
+`
+
+const queryHelp = `Usage: nightjar query [options] <sql>
+
+Ask the warehouse in SQL (DuckDB), also while the broker runs.
+
+Arguments:
+  sql              one reading statement
+
+Options:
+  --json           print one JSON object a line
+  --csv            print comma-separated values
+  --limit <n>      rows of a printed table at most (default: 1000)
+  --home <dir>     folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
+  -h, --help       display help for command
+
+Tables: alerts (a view over one table per schema version), ledger. A field of the packet is
+written as in BigQuery: candidate.magpsf. 64-bit numbers are printed in full; in JSON as strings.
+
+Examples:
+  $ nightjar query "SELECT objectId, candidate.magpsf FROM alerts ORDER BY 2 LIMIT 5"
+  $ nightjar query "SELECT stage, outcome, COUNT(*) n FROM ledger GROUP BY ALL ORDER BY ALL"
+  $ nightjar query --csv "SELECT candid, p.jd, p.magpsf FROM alerts, UNNEST(prv_candidates) t(p)"
+`
+
+const subscribeHelp = `Usage: nightjar subscribe [options] <topic>
+
+Print what is published on a topic from now on, one JSON object a line.
+
+Arguments:
+  topic            such as ztf_exgalac_trans, ztf_alert_data, ztf_ledger, ztf_dead_letter
+
+Options:
+  --filter <expr>  Pub/Sub's filter language on attributes
+  --name <name>    keep the subscription under this name and go on where it was left
+  --max <n>        end after this many; 0 makes the subscription and ends
+  --drain          end when nothing waits
+  --attributes     print attributes alone and leave the alert closed
+  --home <dir>     folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
+  -h, --help       display help for command
+
+Alerts come decoded, without cutouts. Ctrl-C ends.
+
+A named subscription sees all that is published from its making on, whether or not it is read then.
+
+Examples:
+  $ nightjar subscribe ztf_exgalac_trans --filter 'attributes.is_pure = "1"'
+  $ nightjar subscribe ztf_dead_letter --attributes
+`
+
+const statusHelp = `Usage: nightjar status [options]
+
+Show what a home holds and what is still to do, also while the broker runs.
+
+Options:
+  --json           print it as JSON
+  --home <dir>     folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
+  -h, --help       display help for command
+`
+
+const helps: Record<string, string> = {
+  run: runHelp,
+  audit: auditHelp,
+  replay: replayHelp,
+  query: queryHelp,
+  subscribe: subscribeHelp,
+  status: statusHelp,
+}
+
+test('nightjar --help says what there is and how to begin', async () => {
+  assert.deepEqual(await runHere(['--help']), { out: nightjarHelp, err: '', status: 0 })
+})
+
+test('nightjar alone shows the same on standard error, as a command line that says nothing', async () => {
+  assert.deepEqual(await runHere([]), { out: '', err: nightjarHelp, status: 2 })
+})
+
+for (const [verb, text] of Object.entries(helps)) {
+  test(`nightjar ${verb} --help says all about it`, async () => {
+    assert.deepEqual(await runHere([verb, '--help']), { out: text, err: '', status: 0 })
+  })
+}
+
+test('--help tells the home that NIGHTJAR_HOME sets', async () => {
+  const { out } = await runHere(['status', '--help'], { env: { NIGHTJAR_HOME: '/var/nightjar' } })
+  assert.match(out, /--home <dir> +folder that keeps everything \(default: "\/var\/nightjar"\)/)
+})
+
+test('every verb that nightjar --help lists has help of its own', async () => {
+  const { out } = await runHere(['--help'])
+  const verbs = [...out.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb ?? '')
+  assert.deepEqual(verbs.sort(), [...Object.keys(helps), 'inspect', 'simulate'].sort())
+  for (const verb of verbs) {
+    const help = await runHere([verb, '--help'])
+    assert.equal(help.status, 0)
+    assert.match(help.out, new RegExp(`^Usage: nightjar ${verb} \\[options\\]`))
+  }
+})
