@@ -12,15 +12,18 @@ import {
   type MissingOccurrence,
 } from '../conductor/replay.ts'
 import { rereadFiles } from '../consumer/files/reread.ts'
+import { toMessage } from '../consumer/message.ts'
 import { createPace } from '../consumer/pace.ts'
+import { kafkaAttributes, occurrenceOf } from '../core/alert.ts'
 import { deadLetterAttributes, revive } from '../core/dead-letter.ts'
 import { NightjarError } from '../core/errors.ts'
 import { kafkaTopicName } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
 import { intake, stages, type StageName } from '../core/pipeline.ts'
-import type { Topic } from '../core/ports.ts'
+import type { Message, Topic } from '../core/ports.ts'
 import { openGround, type Ground } from '../local/broker.ts'
 import { openTopic } from '../local/topic.ts'
+import { bundledSchemas } from '../schemas/registry.ts'
 import { nightsOf } from './audit.ts'
 import { openHomeQueries, type HomeQueries } from './door.ts'
 import { instanceOf, nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
@@ -135,16 +138,33 @@ async function sendArchived(
     let id: Record<string, unknown> | undefined
     if (stage !== intake) for await (const row of queries.query(sql)) id = row
     const { objectId, candid } = id ?? {}
-    const found = id && (await findArchived(archive, occurrence, String(objectId), String(candid)))
+    const found = id && (await readArchived(archive, occurrence, String(objectId), String(candid)))
     if (!found) {
       left.push(occurrence)
       continue
     }
     await pace()
-    const message = messageFor(stage, found.data, found.attributes)
+    const { data, attributes } = asTakenIn(found)
+    const message = messageFor(stage, data, attributes)
     await sendAgain(await ground.topic(stages[stage as StageName].reads), claims, message)
   }
   return left
+}
+
+/** An archived packet with the attributes that the intake gives, so that filters see no difference. */
+function asTakenIn({ data, attributes }: Message): Message {
+  const timestamp = Number(attributes[kafkaAttributes.timestamp])
+  return toMessage({ ...occurrenceOf(attributes), timestamp, value: data }, bundledSchemas())
+}
+
+/** The archived packet; null also where its file cannot be read, since its source may still have it. */
+async function readArchived(...where: Parameters<typeof findArchived>): Promise<Message | null> {
+  try {
+    return await findArchived(...where)
+  } catch (error) {
+    if (error instanceof NightjarError && error.code === 'store_failed') return null
+    throw error
+  }
 }
 
 /** Read what is left from where it came from and relay it. */
@@ -229,7 +249,8 @@ async function replayNight(
     const found = await archive.read(name)
     if (found === null) continue
     await pace(world.signal)
-    await sendAgain(topic, claims, { data: found.data, attributes: found.object.metadata })
+    const { data, object } = found
+    await sendAgain(topic, claims, asTakenIn({ data, attributes: object.metadata }))
     sent++
   }
   return sent

@@ -3,6 +3,7 @@ import { forStageAttribute } from '../../core/alert.ts'
 import type { Message, Topic } from '../../core/ports.ts'
 import { projectAlert, readAlertWithoutCutouts } from '../../schemas/alert.ts'
 import { trimPacket } from '../../schemas/encode.ts'
+import { fixPacket } from '../../schemas/fix.ts'
 import type { SchemaSource } from '../../schemas/registry.ts'
 import type { StageHandler, Verdict } from '../stage.ts'
 import { failedCuts, isTransient, judgeCuts, type Cuts } from './cuts.ts'
@@ -23,7 +24,8 @@ export function createExgalac({ transients, schemas }: ExgalacOptions): StageHan
     }
     const { [forStageAttribute]: _, ...own } = attributes
     await transients.publish({
-      data: trimPacket(data, schemas),
+      // Subscribers read with whatever they have: the schema must be legal, as it is in the archive.
+      data: trimPacket(fixPacket(data).bytes, schemas),
       attributes: { ...own, ...describe(record, cuts) },
     })
     return { outcome: 'published', objectId, candid }

@@ -5,6 +5,7 @@ import { forStageAttribute } from '../../core/alert.ts'
 import { NightjarError } from '../../core/errors.ts'
 import { createExgalac } from '../../functions/exgalac/exgalac.ts'
 import { readAlert } from '../../schemas/alert.ts'
+import { fixPacket } from '../../schemas/fix.ts'
 import { bundledSchemas } from '../../schemas/registry.ts'
 import { cameFrom, exampleRecord, fakeTopic, packetOf, type Fields } from './fakes.ts'
 
@@ -67,6 +68,18 @@ test('a transient goes on without its cutouts, with attributes to filter by', as
   assert.equal(sent['candid'], candid)
   const cutouts = Object.entries(sent).filter(([name]) => name.startsWith('cutout'))
   assert.ok(cutouts.every(([, value]) => value === null))
+})
+
+test('what goes on has a legal schema, whatever its writer had', async () => {
+  const { transients, exgalac } = makeExgalac()
+  const { record: passing } = readAlert(transient())
+  const { fp_hists: _, ...old } = passing
+  const data = packetOf({ ...old, schemavsn: '3.3' }, '3.3')
+  assert.ok(fixPacket(data).changed > 0)
+  assert.equal((await exgalac({ data, attributes: cameFrom(0, 0) })).outcome, 'published')
+  const sent = transients.published[0]?.data ?? new Uint8Array()
+  assert.equal(fixPacket(sent).changed, 0)
+  assert.deepEqual(readAlert(sent).record['candidate'], passing['candidate'])
 })
 
 test('an impure transient goes on, and says so', async () => {
