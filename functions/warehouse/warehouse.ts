@@ -3,6 +3,7 @@ import { kafkaAttributes, occurrenceOf } from '../../core/alert.ts'
 import { healpix29 } from '../../core/healpix.ts'
 import type { Message, Table } from '../../core/ports.ts'
 import { projectAlert, readAlertWithoutCutouts } from '../../schemas/alert.ts'
+import { mapsToEntries } from '../../schemas/entries.ts'
 import type { SchemaSource } from '../../schemas/registry.ts'
 import type { StageHandler, Verdict } from '../stage.ts'
 import { createShapes } from './shape.ts'
@@ -25,7 +26,7 @@ export function createWarehouse({ table, schemas }: WarehouseOptions): StageHand
     const { topic, partition, offset } = occurrenceOf(attributes)
     const timestamp = attributes[kafkaAttributes.timestamp]
     const values = {
-      ...record,
+      ...mapsToEntries(schema, record),
       objectId,
       candid,
       obs_date: jd === undefined ? null : Math.floor(jd - unixEpochJd),
