@@ -1,4 +1,6 @@
 /** Values of one scalar type into one vector. Every value is checked: a vector takes any bytes. */
+import { inspect } from 'node:util'
+
 import duckdb from '@duckdb/node-bindings'
 
 import { NightjarError } from '../../core/errors.ts'
@@ -157,8 +159,7 @@ function bytesWriter(path: string): WriteVector {
 
 /** The error of a value that a column cannot hold. */
 export function unfit(path: string, type: ColumnType | 'REPEATED', value: unknown): NightjarError {
-  const shown =
-    typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value).slice(0, 80)
+  const shown = inspect(value, { depth: 0, breakLength: Infinity }).slice(0, 80)
   return new NightjarError(
     'row_rejected',
     `Cannot store the row: column "${path}" is ${type} and its value is ${shown} (${typeof value})`,
