@@ -4,7 +4,7 @@ import { Command, Option } from 'commander'
 import { homeAt } from '../local/home.ts'
 import { openHomeQueries } from './door.ts'
 import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
-import { formatTable } from './text-table.ts'
+import { formatNumber, formatTable } from './text-table.ts'
 import type { World } from './world.ts'
 
 interface QueryOptions extends HomeOptions {
@@ -75,7 +75,7 @@ async function printTable(
       break
     }
     heads = Object.keys(row)
-    lines.push(Object.values(row).map((value) => plain(value).slice(0, 200)))
+    lines.push(Object.values(row).map((value) => cellOf(value).slice(0, 200)))
   }
   if (lines.length === 0) return world.err('no rows\n')
   world.out(formatTable(heads, lines))
@@ -95,6 +95,10 @@ export function toJson(row: unknown): string {
 function plain(value: unknown): string {
   if (value === null || value === undefined) return ''
   return typeof value === 'object' ? toJson(value) : String(value)
+}
+
+function cellOf(value: unknown): string {
+  return typeof value === 'number' ? formatNumber(value) : plain(value)
 }
 
 function csvCell(value: unknown): string {

@@ -46,3 +46,13 @@ export function formatDuration(seconds: number): string {
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
   return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')} min`
 }
+
+/** A number as a person reads it: a float32 by the digits that a float32 has, `16.89`, not `16.889999…`. */
+export function formatNumber(value: number): string {
+  if (Number.isInteger(value) || Math.fround(value) !== value) return String(value)
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits))
+    if (Math.fround(short) === value) return String(short)
+  }
+  return String(value)
+}

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { formatBytes, formatCount, formatDuration, formatTable } from '../../cli/text-table.ts'
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatNumber,
+  formatTable,
+} from '../../cli/text-table.ts'
 
 test('formatTable() puts numbers to the right and words to the left', () => {
   const text = formatTable(
@@ -63,4 +69,17 @@ test('formatDuration() speaks as a person does', () => {
     [7500, '2 h 05 min'],
   ]
   for (const [seconds, text] of table) assert.equal(formatDuration(seconds), text)
+})
+
+test('formatNumber() shows a float32 by its own digits and any other number whole', () => {
+  const shown = [Math.fround(16.89), Math.fround(0.1), 0.1, 2461365.9173376, 3, -999, NaN]
+  assert.deepEqual(shown.map(formatNumber), [
+    '16.89',
+    '0.1',
+    '0.1',
+    '2461365.9173376',
+    '3',
+    '-999',
+    'NaN',
+  ])
 })
