@@ -86,9 +86,11 @@ export async function runCommandLine(world: World, words: readonly string[]): Pr
 /** The real world of a process: the first Ctrl-C asks for an orderly end, the second one ends. */
 function realWorld(): World {
   const stop = new AbortController()
-  const onSignal = (): void => {
-    if (stop.signal.aborted) process.exit(130)
-    stop.abort()
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (!stop.signal.aborted) return stop.abort()
+    // Die of it as a program without handlers does: an orderly exit tears threads down in mid-work.
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)

@@ -15,6 +15,8 @@ export interface Night {
   /** The folder to take in. */
   from: string
   truths: Truth[]
+  /** A record's file below `from`. */
+  nameOf(truth: Truth): string
   /** The bytes of a record as Kafka had them. */
   bytesOf(truth: Truth): Buffer
 }
@@ -26,8 +28,9 @@ export function makeNight(folder: string, options: Partial<SimulationOptions> = 
   const topic = kafkaTopicName('ztf', date)
   const from = join(folder, 'sky')
   const truths: Truth[] = []
-  const pathOf = ({ partition, offset }: Truth): string =>
-    join(from, topic, String(partition), `${String(offset).padStart(12, '0')}.avro`)
+  const nameOf = ({ partition, offset }: Truth): string =>
+    join(topic, String(partition), `${String(offset).padStart(12, '0')}.avro`)
+  const pathOf = (truth: Truth): string => join(from, nameOf(truth))
   const records = simulateNight({
     night: date,
     alerts: 320,
@@ -49,7 +52,8 @@ export function makeNight(folder: string, options: Partial<SimulationOptions> = 
     writeFileSync(pathOf(truth), data)
     utimesSync(pathOf(truth), truth.timestamp / 1000, truth.timestamp / 1000)
   }
-  return { night: date, topic, from, truths, bytesOf: (truth) => readFileSync(pathOf(truth)) }
+  const bytesOf = (truth: Truth): Buffer => readFileSync(pathOf(truth))
+  return { night: date, topic, from, truths, nameOf, bytesOf }
 }
 
 export interface Ended {
