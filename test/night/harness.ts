@@ -100,10 +100,14 @@ export function startProgram(
     err += text
     look()
   })
+  // A test that fails half way leaves no broker behind.
+  const end = (): void => void child.kill('SIGKILL')
+  process.once('exit', end)
   const ended = new Promise<Ended>((done, fail) => {
     child.on('error', fail)
     child.on('close', (status, signal) => {
       over = true
+      process.removeListener('exit', end)
       look()
       done({ out, err, status, signal })
     })

@@ -75,7 +75,7 @@ export async function verifyHome(
     assert.ok(known, `the home knows night ${night.night}`)
     const truths = withinWatermarks(night.truths)
     checkWatermarks(known, truths)
-    const ledger = await readLedgerSets(queries.query, night.night)
+    const ledger = await readLedgerSets(queries.query, night.night, known.ranges)
     const audit = auditNight({ survey: 'ztf', ...known, ledger })
     const record = closeRecord(audit, known.unfinished, new Date())
     checkAudit(audit, record)
