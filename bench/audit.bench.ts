@@ -51,7 +51,7 @@ async function measure(occurrences: number): Promise<string[]> {
     let named = 0
     for (let i = 0; i < repeats; i++) {
       const start = performance.now()
-      const ledger = await readLedgerSets(table.query, night)
+      const ledger = await readLedgerSets(table.query, night, ranges)
       sql.push((performance.now() - start) / 1000)
       const audit = auditNight({ survey: 'ztf', night, ranges, ledger })
       const record = closeRecord(audit, [], new Date(0))

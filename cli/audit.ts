@@ -90,7 +90,7 @@ export async function auditOf(
   night: KnownNight,
   at: Date,
 ): Promise<NightAudit> {
-  const ledger = await readLedgerSets(query, night.night)
+  const ledger = await readLedgerSets(query, night.night, night.ranges)
   const audited = auditNight({ survey: ground.at.survey, ...night, ledger })
   const record = closeRecord(audited, night.unfinished, at)
   const stored = await storeCloseRecord(await ground.bucket('broker_files'), record)
@@ -113,6 +113,10 @@ export function formatAudit({ audit: found, record, stored }: NightAudit, most: 
   if (missing.length > 0) text += '\nMissing:\n'
   for (const line of missing.slice(0, most)) text += `  ${line}\n`
   if (missing.length > most) text += `  … and ${formatCount(missing.length - most)} runs more\n`
+  if (found.strays > 0) {
+    const count = formatCount(found.strays)
+    text += `\n${count} occurrences in the ledger lie outside the watermarks and count for nothing\n`
+  }
   for (const source of record.unfinished) text += `\nNot read to its end: ${source}\n`
   text += `\n${verdict(found, record)}\nClose record ${stored}, digest ${record.digest.slice(0, 16)}…\n`
   return text

@@ -107,7 +107,7 @@ async function replayMissing(
   let sent = 0
   try {
     for (const known of await nightsOf(ground, night)) {
-      const ledger = await readLedgerSets(queries.query, known.night)
+      const ledger = await readLedgerSets(queries.query, known.night, known.ranges)
       const audit = auditNight({ survey: ground.at.survey, ...known, ledger })
       const missing = [...missingOf(audit)]
       const left = await sendArchived(ground, queries, missing, () => pace(world.signal))

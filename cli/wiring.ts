@@ -1,5 +1,7 @@
 /** How the pipeline's programs are joined to the answers of a home directory. */
 import { createRelay, type Relay } from '../consumer/relay.ts'
+import { deadLetter } from '../core/dead-letter.ts'
+import { isPermanent } from '../core/errors.ts'
 import { ledgerRow } from '../core/ledger.ts'
 import type { Log } from '../core/log.ts'
 import { stages, stagesOf, type Stage, type StageName } from '../core/pipeline.ts'
@@ -52,10 +54,19 @@ const noTable = (stage: string): Error => new Error(`Stage "${stage}" was given 
 
 /** The reader that lands the ledger in its table; in the cloud a BigQuery subscription does it. */
 export async function ledgerReader(ground: Ground, table: Table): Promise<Reader> {
+  const deadLetters = await ground.topic('dead_letter')
   return {
     name: 'ledger',
     subscription: await ground.subscription('ledger', 'table'),
-    onDelivery: ({ data }) => table.append(ledgerRow(data)),
+    // A message that is no ledger event has no place in the table and must not come for ever.
+    async onDelivery(delivery) {
+      try {
+        await table.append(ledgerRow(delivery.data))
+      } catch (error) {
+        if (!isPermanent(error)) throw error
+        await deadLetters.publish(deadLetter(delivery, { stage: 'ledger', error, at: new Date() }))
+      }
+    },
     maxMessages: 4000,
   }
 }

@@ -57,6 +57,8 @@ export interface Audit {
   /** Nothing is missing anywhere, and there was something to account for or nothing came. */
   complete: boolean
   missingCount: number
+  /** Occurrences in the ledger far outside the watermarks; see `LedgerSets`. */
+  strays: number
 }
 
 /** Audit a night from its watermarks and its ledger. */
@@ -76,7 +78,9 @@ export function auditNight(options: {
     return { stage, partitions, total: sum(partitions) }
   })
   const missingCount = audits.reduce((count, { total }) => count + total.missingCount, 0)
-  return { survey, night, ranges, stages: audits, missingCount, complete: missingCount === 0 }
+  const { strays } = ledger
+  const complete = missingCount === 0
+  return { survey, night, ranges, stages: audits, missingCount, strays, complete }
 }
 
 function auditPartition(stage: string, range: Range, ledger: LedgerSets): PartitionAudit {

@@ -272,10 +272,14 @@ suite('readLedgerSets()', () => {
         span: 70n,
       },
     ]
-    const sets = await readLedgerSets(async function* (sql) {
-      assert.match(sql, /night = '20261121'/)
-      yield* /span > 1/.test(sql) ? spans : rows
-    }, '20261121')
+    const sets = await readLedgerSets(
+      async function* (sql) {
+        assert.match(sql, /night = '20261121'/)
+        yield* /span > 1/.test(sql) ? spans : rows
+      },
+      '20261121',
+      [{ topic, partition: 2, low: 0n, high: 2n ** 53n + 71n }],
+    )
     const archive = sets.setsOf('archive', topic, 2)
     assert.deepEqual([...archive.keys()], ['stored', 'duplicate'])
     for (const offset of [96n, 127n, 128n]) assert.ok(archive.get('stored')?.has(offset))
@@ -285,5 +289,28 @@ suite('readLedgerSets()', () => {
     assert.equal(gap?.count(), 70)
     assert.ok(gap?.has(2n ** 53n + 70n))
     assert.equal(sets.setsOf('archive', topic, 3).size, 0)
+  })
+  test('counts what lies far outside the watermarks, and makes no bitmap of it', async () => {
+    const row = { stage: 'archive', outcome: 'stored', kafka_topic: topic, kafka_partition: 0 }
+    const words = [
+      { ...row, word: 0n, bits: 7n },
+      { ...row, word: 2n ** 55n, bits: 3n },
+      { ...row, kafka_partition: 9, word: 0n, bits: 1n },
+    ]
+    const spans = [
+      { ...row, stage: 'intake', outcome: 'gap', kafka_offset: 1n, span: 2n ** 40n },
+      { ...row, stage: 'intake', outcome: 'gap', kafka_offset: 2n ** 60n, span: 2n },
+    ]
+    const sets = await readLedgerSets(
+      async function* (sql) {
+        yield* /span > 1/.test(sql) ? spans : words
+      },
+      '20261121',
+      [{ topic, partition: 0, low: 0n, high: 3n }],
+    )
+    assert.equal(sets.setsOf('archive', topic, 0).get('stored')?.count(), 3)
+    assert.equal(sets.setsOf('intake', topic, 0).get('gap')?.count(), 2)
+    assert.equal(sets.setsOf('archive', topic, 9).size, 0)
+    assert.equal(sets.strays, 2 + 1 + 2 ** 40 - 2 + 2)
   })
 })

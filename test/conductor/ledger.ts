@@ -14,6 +14,7 @@ export type HandMade = Record<string, Record<number, Partial<Record<Outcome, Off
 /** A ledger as the audit reads it. */
 export function ledgerOf(made: HandMade, kafkaTopic = topic): LedgerSets {
   return {
+    strays: 0,
     setsOf(stage, of, partition) {
       const entries = of === kafkaTopic ? Object.entries(made[stage]?.[partition] ?? {}) : []
       return new Map(entries.map(([outcome, offsets]) => [outcome as Outcome, bitmapOf(offsets)]))
