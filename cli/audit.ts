@@ -7,7 +7,7 @@ import { readLedgerSets } from '../conductor/ledger-sets.ts'
 import { knownNights, type KnownNight } from '../conductor/nights.ts'
 import { NightjarError } from '../core/errors.ts'
 import type { Night } from '../core/night.ts'
-import { openGround, type Ground } from '../local/broker.ts'
+import { openKnownGround, type Ground } from '../local/broker.ts'
 import { openHomeQueries } from './door.ts'
 import { instanceOf, nightArgument, withHome, type HomeOptions } from './embedded.ts'
 import { formatCount, formatTable } from './text-table.ts'
@@ -42,7 +42,7 @@ The exit status is 0 only if nothing is missing and every source was read to its
 }
 
 async function audit(world: World, options: AuditOptions): Promise<void> {
-  const ground = await openGround(options.home, instanceOf(options))
+  const ground = await openKnownGround(options.home, instanceOf(options))
   const queries = await openHomeQueries(ground)
   try {
     const nights = await nightsOf(ground, options.night)

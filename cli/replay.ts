@@ -21,7 +21,7 @@ import { kafkaTopicName } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
 import { intake, stages, type StageName } from '../core/pipeline.ts'
 import type { Message, Topic } from '../core/ports.ts'
-import { openGround, type Ground } from '../local/broker.ts'
+import { openKnownGround, type Ground } from '../local/broker.ts'
 import { openTopic } from '../local/topic.ts'
 import { bundledSchemas } from '../schemas/registry.ts'
 import { nightsOf } from './audit.ts'
@@ -83,7 +83,7 @@ async function replay(world: World, options: ReplayOptions): Promise<void> {
       'Cannot replay: say what, with --missing, --dead-letter or --night',
     )
   }
-  const ground = await openGround(options.home, instanceOf(options))
+  const ground = await openKnownGround(options.home, instanceOf(options))
   try {
     const sent =
       deadLetter === true

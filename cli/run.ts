@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { openFileSource } from '../consumer/files/source.ts'
 import { createIntake, type Intake } from '../consumer/intake.ts'
 import { knownNights } from '../conductor/nights.ts'
+import { NightjarError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { kafkaTopicName } from '../core/names.ts'
 import { nightOfDate, nightOfTopic, type Night } from '../core/night.ts'
@@ -57,6 +58,12 @@ Examples:
 
 async function run(world: World, options: RunOptions): Promise<void> {
   const at = instanceOf(options)
+  if (options.once !== true && (options.from?.length ?? 0) > 1) {
+    throw new NightjarError(
+      'config_invalid',
+      'Cannot watch several sources at once: give one --from, or --once to take in all of them',
+    )
+  }
   const log = createLog(world)
   const ground = await openGround(options.home, at)
   try {

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 
 import { knownNights } from '../conductor/nights.ts'
 import { NightjarError } from '../core/errors.ts'
-import { openGround, type Ground } from '../local/broker.ts'
+import { openKnownGround, type Ground } from '../local/broker.ts'
 import { runningBroker } from '../local/home.ts'
 import { openHomeQueries } from './door.ts'
 import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
@@ -31,7 +31,7 @@ export function statusCommand(world: World): Command {
 }
 
 async function status(world: World, options: HomeOptions & { json?: boolean }): Promise<void> {
-  const ground = await openGround(options.home, instanceOf(options))
+  const ground = await openKnownGround(options.home, instanceOf(options))
   try {
     const found = await readStatus(ground)
     world.out(options.json === true ? `${JSON.stringify(found, null, 2)}\n` : formatStatus(found))

@@ -1,6 +1,8 @@
 /** The ground that an embedded broker stands on: a survey's topics and buckets, and who reads them. */
+import { existsSync } from 'node:fs'
+
 import { stageFilter } from '../core/alert.ts'
-import { sentenceOf } from '../core/errors.ts'
+import { NightjarError, sentenceOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import {
   bucketName,
@@ -12,7 +14,7 @@ import {
 } from '../core/names.ts'
 import { noticeTopics, stages, stagesOf, topicsOf } from '../core/pipeline.ts'
 import type { Delivery, Store, Subscription, Topic } from '../core/ports.ts'
-import { makeHome, type Home } from './home.ts'
+import { homeAt, makeHome, type Home } from './home.ts'
 import type { Journal } from './journal.ts'
 import type { Messages } from './messages.ts'
 import { openStore } from './store.ts'
@@ -66,6 +68,16 @@ export async function openGround(path: string, at: Instance): Promise<Ground> {
   await ground.subscription('ledger', 'table')
   await ground.subscription('dead_letter', 'replay')
   return ground
+}
+
+/** Open a home that is there already: a mistyped one is an error, not a new home. */
+export function openKnownGround(path: string, at: Instance): Promise<Ground> {
+  const { journal, path: full } = homeAt(path)
+  if (existsSync(journal)) return openGround(path, at)
+  throw new NightjarError(
+    'home_unusable',
+    `Cannot find a home in "${full}": no broker has run there; see --home, or run "nightjar run" first`,
+  )
 }
 
 /** Someone who receives from a subscription; resolving acks. */

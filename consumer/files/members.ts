@@ -103,11 +103,14 @@ export async function* readArchive(from: string, signal: AbortSignal): AsyncGene
   bytes.pipe(entries)
   try {
     for await (const entry of entries) {
-      const { name, type, size = 0, mtime } = entry.header
+      const { name, type, size = 0, mtime, pax } = entry.header
       if (type === 'file' && name.endsWith('.avro')) {
         const data =
           size > maxPacketBytes ? null : await collect(entry as AsyncIterable<Uint8Array>, size)
-        yield { name, modified: mtime?.getTime() ?? 0, data, size }
+        // PAX keeps the fraction of the second, which the plain header has no room for.
+        const precise = Number((pax as { mtime?: string } | null | undefined)?.mtime) * 1000
+        const modified = Number.isFinite(precise) ? Math.round(precise) : (mtime?.getTime() ?? 0)
+        yield { name, modified, data, size }
       }
       entry.resume()
       if (signal.aborted) return

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -55,8 +55,11 @@ test('what cannot be done is 1, in one sentence that says what and why', async (
   const lines: [string[], RegExp][] = [
     [['query', 'SELECT 1', '--home', join(dir, 'none')], /Cannot query ztf_alerts: no warehouse/],
     [['run', '--once', '--home', join(file, 'home')], /Cannot use ".*a-file\/home" as home/],
-    [['status', '--home', join(file, 'home')], /Cannot use ".*a-file\/home" as home/],
-    [['status', '--home', file], /Cannot use ".*a-file" as home/],
+    [['subscribe', 'x', '--home', join(file, 'home')], /Cannot use ".*a-file\/home" as home/],
+    [['subscribe', 'x', '--home', file], /Cannot use ".*a-file" as home/],
+    [['status', '--home', join(file, 'home')], /Cannot find a home in ".*a-file\/home"/],
+    [['audit', '--home', join(dir, 'mistyped')], /Cannot find a home in ".*mistyped"/],
+    [['replay', '--missing', '--home', join(dir, 'mistyped')], /Cannot find a home/],
     [['subscribe', 'ztf_salt', '--home', home], /Cannot find topic "ztf_salt".*ztf_alert_data/],
   ]
   for (const [words, pattern] of lines) {
@@ -64,6 +67,7 @@ test('what cannot be done is 1, in one sentence that says what and why', async (
     assert.match(line, pattern)
     assert.equal(status, 1, line)
   }
+  assert.equal(existsSync(join(dir, 'mistyped')), false)
 })
 
 test('a source that is not there is 1, and the home is free again', async () => {

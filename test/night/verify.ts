@@ -35,11 +35,6 @@ export interface Found {
   record: CloseRecord
 }
 
-export interface VerifyOptions {
-  /** How exactly the source keeps the time of a record. */
-  timestamps?: 'milliseconds' | 'seconds'
-}
-
 /** Make a home and, before anything is published in it, the subscriptions that `verifyHome` reads. */
 export async function prepareHome(home: string): Promise<void> {
   const ground = await openGround(home, at)
@@ -61,11 +56,7 @@ async function watch(ground: Ground, word: 'exgalac_trans' | 'alert_avro_bucket'
  * once, judged rightly; every damaged packet in the dead letters, at each stage, and nothing else; the
  * audit complete. Throws an AssertionError that says what is wrong.
  */
-export async function verifyHome(
-  home: string,
-  night: Night,
-  options: VerifyOptions = {},
-): Promise<Found> {
+export async function verifyHome(home: string, night: Night): Promise<Found> {
   const ground = await openGround(home, at)
   const queries = await openHomeQueries(ground)
   try {
@@ -84,7 +75,7 @@ export async function verifyHome(
     await checkWarehouse(queries, truths)
     await checkBacklogs(ground)
     const deadLetters = checkDeadLetters(ground, night, truths)
-    const repeated = checkTransients(ground, night, truths, options)
+    const repeated = checkTransients(ground, night, truths)
     const duplicates = truths.filter(isIntact).length - alertsOf(truths).size
     return { deadLetters, duplicates, repeated, record }
   } finally {
@@ -264,13 +255,7 @@ function checkDeadLetters(ground: Ground, night: Night, truths: readonly Truth[]
 }
 
 /** The transients of the truth, each occurrence at least once, without cutouts; nothing else. */
-function checkTransients(
-  ground: Ground,
-  night: Night,
-  truths: readonly Truth[],
-  { timestamps = 'milliseconds' }: VerifyOptions,
-): number {
-  const unit = timestamps === 'seconds' ? 1000 : 1
+function checkTransients(ground: Ground, night: Night, truths: readonly Truth[]): number {
   const expected = new Map(
     truths
       .filter((truth) => isIntact(truth) && truth.extragalactic)
@@ -286,8 +271,7 @@ function checkTransients(
     found.add(key)
     assert.equal(Buffer.compare(data, trimPacket(fixPacket(night.bytesOf(truth)).bytes)), 0)
     assert.equal(attributes['is_pure'], truth.pure ? '1' : '0', `purity of ${key}`)
-    const timestamp = Math.floor(truth.timestamp / unit) * unit
-    assert.equal(attributes[kafkaAttributes.timestamp], String(timestamp))
+    assert.equal(attributes[kafkaAttributes.timestamp], String(truth.timestamp))
     assert.equal(attributes['candid'], truth.candid)
   }
   assert.deepEqual([...found].sort(), [...expected.keys()].sort(), 'transients')
