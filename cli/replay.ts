@@ -133,7 +133,7 @@ async function sendArchived(
   for (const occurrence of missing) {
     const { stage, topic, partition, offset } = occurrence
     const sql = `SELECT objectId, candid FROM ledger
-      WHERE kafka_topic = '${topic}' AND kafka_partition = ${partition}
+      WHERE kafka_topic = '${topic.replaceAll("'", "''")}' AND kafka_partition = ${partition}
         AND kafka_offset = ${offset} AND objectId IS NOT NULL AND candid IS NOT NULL LIMIT 1`
     let id: Record<string, unknown> | undefined
     if (stage !== intake) for await (const row of queries.query(sql)) id = row

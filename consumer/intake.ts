@@ -38,6 +38,8 @@ export function createIntake(options: IntakeOptions): Intake {
   const { source, relay, log } = options
   const { maxBytesInFlight = 16 << 20, maxInFlight = 512, commitMs = 500 } = options
   const trackers = new Map<string, Tracker>()
+  /** What was committed last, as text: an idle source is not written to again and again. */
+  let committed = ''
   const counts: IntakeCounts = { records: 0, bytes: 0, inFlight: 0, outcomes: {} }
   let bytesInFlight = 0
   let failure: unknown
@@ -53,7 +55,7 @@ export function createIntake(options: IntakeOptions): Intake {
     }
     let committing: Promise<void> = Promise.resolve()
     const timer = setInterval(() => {
-      committing = committing.then(commit).catch(fail)
+      committing = committing.then(commitChanges).catch(fail)
     }, commitMs)
     try {
       for await (const record of source.records(ended)) {
@@ -116,13 +118,21 @@ export function createIntake(options: IntakeOptions): Intake {
     return tracker
   }
 
+  async function commitChanges(): Promise<void> {
+    if (standing() !== committed) await commit()
+  }
+
+  const standing = (): string => [...trackers.values()].map((tracker) => tracker.next()).join()
+
   async function commit(): Promise<void> {
+    const at = standing()
     const positions = [...trackers].flatMap(([key, tracker]) => {
       const [topic, partition] = key.split('\0') as [string, string]
       const next = tracker.next()
       return next === undefined ? [] : [{ topic, partition: Number(partition), next }]
     })
     if (positions.length > 0) await source.commit(positions)
+    committed = at
   }
 
   return { run, counts: () => counts }
