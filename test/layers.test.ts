@@ -36,6 +36,11 @@ const homes: readonly { packages: RegExp; homes: readonly string[] }[] = [
   { packages: /^tar-stream$/, homes: ['consumer', 'simulator', 'cli'] },
   { packages: /^(@?cdktf|@cdktn)($|[/-])/, homes: ['infra'] },
   { packages: /^libxml/, homes: ['gateways/voevent'] },
+  { packages: /^kerberos$/, homes: ['consumer'] },
+  { packages: /^google-auth-library$/, homes: ['cloud'] },
+  { packages: /^(@resvg\/|dejavu-fonts-ttf)/, homes: ['functions/salt2'] },
+  { packages: /^(smol-toml|prom-client)$/, homes: ['cli'] },
+  { packages: /^esbuild$/, homes: ['functions/bundle.ts'] },
 ]
 
 const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })

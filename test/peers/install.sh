@@ -1,24 +1,11 @@
 #!/usr/bin/env bash
 # Install the peers that tests and benchmarks compare Nightjar with, at pinned versions, below .peers/.
-# Run it again at any time: what is there already stays. Without a peer its tests are skipped.
+# One script a peer, beside this one; run it again at any time: what is there already stays. Without a
+# peer its tests are skipped.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-fastavro=1.12.2
-
-python=.peers/python/bin/python
-if [[ ! -x $python ]]; then
-  echo "peers: making a Python environment in .peers/python"
-  mkdir -p .peers
-  python3 -m venv .peers/python
-fi
-
-if [[ $("$python" -c 'import fastavro; print(fastavro.__version__)' 2>/dev/null) != "$fastavro" ]]; then
-  echo "peers: installing fastavro $fastavro"
-  "$python" -m pip install --quiet --disable-pip-version-check "fastavro==$fastavro"
-fi
-
-echo "peers: Python $("$python" -c 'import platform; print(platform.python_version())') with fastavro $(
-  "$python" -c 'import fastavro; print(fastavro.__version__)'
-)"
+for peer in test/peers/*.sh; do
+  [[ $peer = */install.sh ]] || bash "$peer"
+done
