@@ -13,6 +13,7 @@ export interface Events {
   message_dead_lettered: { stage: string; occurrence: string; code: string; reason: string }
   message_retried: { stage: string; occurrence: string; reason: string; attempt: number }
   stage_failed: { stage: string; reason: string }
+  kafka_said: { level: 'warning' | 'error'; namespace: string; message: string }
   broker_started: { home: string; survey: string; stages: string[] }
   broker_stopped: { reason: string }
 }
@@ -22,7 +23,12 @@ export type Log = <Name extends keyof Events>(name: Name, facts: Events[Name]) =
 /** How urgent an event is, for writers that have levels. */
 export function severityOf(name: keyof Events): 'INFO' | 'WARNING' | 'ERROR' {
   if (name === 'stage_failed') return 'ERROR'
-  if (name.endsWith('_retried') || name === 'message_dead_lettered' || name === 'offsets_missing') {
+  if (
+    name.endsWith('_retried') ||
+    name === 'kafka_said' ||
+    name === 'message_dead_lettered' ||
+    name === 'offsets_missing'
+  ) {
     return 'WARNING'
   }
   return 'INFO'
