@@ -16,20 +16,24 @@ export interface Events {
   kafka_said: { level: 'warning' | 'error'; namespace: string; message: string }
   broker_started: { home: string; survey: string; stages: string[] }
   broker_stopped: { reason: string }
+  night_moved: { night: string; from: string; to: string; why: string }
+  action_done: { night: string; action: string }
+  action_failed: { night: string; action: string; reason: string }
 }
 
 export type Log = <Name extends keyof Events>(name: Name, facts: Events[Name]) => void
 
+const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
+  offsets_missing: 'WARNING',
+  publish_retried: 'WARNING',
+  message_dead_lettered: 'WARNING',
+  message_retried: 'WARNING',
+  kafka_said: 'WARNING',
+  stage_failed: 'ERROR',
+  action_failed: 'ERROR',
+}
+
 /** How urgent an event is, for writers that have levels. */
 export function severityOf(name: keyof Events): 'INFO' | 'WARNING' | 'ERROR' {
-  if (name === 'stage_failed') return 'ERROR'
-  if (
-    name.endsWith('_retried') ||
-    name === 'kafka_said' ||
-    name === 'message_dead_lettered' ||
-    name === 'offsets_missing'
-  ) {
-    return 'WARNING'
-  }
-  return 'INFO'
+  return urgencies[name] ?? 'INFO'
 }

@@ -41,6 +41,12 @@ export function nightOfJd(jd: number, survey: Survey): Night {
   return nightOfDate(new Date(ms))
 }
 
+/** The instant at which a night's date begins for its survey: noon or earlier, before any dusk. */
+export function nightBegin(night: Night, survey: Survey): Date {
+  const date = `${night.slice(0, 4)}-${night.slice(4, 6)}-${night.slice(6, 8)}`
+  return new Date(Date.parse(`${date}T00:00:00Z`) - shiftHours[survey] * 3_600_000)
+}
+
 /** The UTC date of an instant, as a night is written. */
 export function nightOfDate(date: Date): Night {
   return date.toISOString().slice(0, 10).replaceAll('-', '')

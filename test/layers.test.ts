@@ -40,6 +40,7 @@ const homes: readonly { packages: RegExp; homes: readonly string[] }[] = [
   { packages: /^google-auth-library$/, homes: ['cloud'] },
   { packages: /^(@resvg\/|dejavu-fonts-ttf)/, homes: ['functions/salt2'] },
   { packages: /^(smol-toml|prom-client)$/, homes: ['cli'] },
+  { packages: /^astronomy-engine$/, homes: ['conductor'] },
   { packages: /^esbuild$/, homes: ['functions/bundle.ts'] },
 ]
 
