@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { auditCommand } from './audit.ts'
+import { configCommand } from './config.ts'
 import { inspectCommand } from './inspect.ts'
 import { queryCommand } from './query.ts'
 import { replayCommand } from './replay.ts'
@@ -21,6 +22,7 @@ const verbs = [
   subscribeCommand,
   statusCommand,
   inspectCommand,
+  configCommand,
 ]
 
 /** The whole program, for a world. */
@@ -40,7 +42,10 @@ A first night, without a cloud account:
 Everything is kept in the folder .nightjar, or where --home or NIGHTJAR_HOME says.`,
     )
   for (const verb of verbs) program.addCommand(verb(world))
-  for (const command of [program, ...program.commands]) {
+  for (const command of [
+    program,
+    ...program.commands.flatMap((verb) => [verb, ...verb.commands]),
+  ]) {
     command
       .exitOverride()
       .helpCommand(false)

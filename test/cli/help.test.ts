@@ -28,6 +28,7 @@ Commands:
                                runs.
   inspect [options] <file...>  show what is in alert packets: who, when, how bright, its past, its
                                images
+  config                       Check the configuration, or show it with every secret masked.
 
 A first night, without a cloud account:
   $ nightjar simulate --out night
