@@ -5,9 +5,9 @@
  * attempt, so that a message which kills its receiver is told from one that never had its turn.
  */
 import { NightjarError } from '../core/errors.ts'
+import { parseFilter } from '../core/filter.ts'
 import type { Delivery, Subscription } from '../core/ports.ts'
 import { isAlive, pidOf, processMark } from './alive.ts'
-import { parseFilter } from './filter.ts'
 import type { Journal } from './journal.ts'
 import type { Messages, StoredMessage } from './messages.ts'
 

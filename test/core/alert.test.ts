@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { checkObjectId, formatOccurrence, occurrenceOf, stageFilter } from '../../core/alert.ts'
-import { parseFilter } from '../../local/filter.ts'
+import { parseFilter } from '../../core/filter.ts'
 
 const attributes = (topic: string, partition: string, offset: string): Record<string, string> => ({
   'kafka.topic': topic,

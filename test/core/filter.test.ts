@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { parseFilter } from '../../local/filter.ts'
+import { parseFilter } from '../../core/filter.ts'
 
 const sample: Record<string, string> = {
   kind: 'sn',

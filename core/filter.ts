@@ -9,7 +9,7 @@
  *
  * A key that is not a plain word is quoted: `attributes."kafka.topic" = "…"`.
  */
-import { NightjarError } from '../core/errors.ts'
+import { NightjarError } from './errors.ts'
 
 export type AttributeFilter = (attributes: Readonly<Record<string, string>>) => boolean
 
