@@ -3,7 +3,7 @@ import { openHome } from './home.ts'
 
 topicContract(
   'openTopic() with openSubscription()',
-  { ackDeadlineMs: 400, exactBacklog: true },
+  { ackDeadlineMs: 400, exactBacklog: true, exactAttempts: true },
   async () => {
     const home = await openHome()
     let count = 0

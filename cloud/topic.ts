@@ -1,0 +1,182 @@
+/**
+ * Google's answer to the Topic port. Batches are our own, not the SDK's: what counts against the limit
+ * is the request as it goes over the wire, and one message that Pub/Sub refuses fails its whole request,
+ * so a refused batch is halved until the bad one is alone.
+ *
+ * No ordering keys: alerts are independent, and a key takes 1 MB/s and stands still after an error.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { NightjarError } from '../core/errors.ts'
+import { checkMessage, messageBytes } from '../core/limits.ts'
+import type { Message, Topic } from '../core/ports.ts'
+import { fault, kindOfFault, mayPass, saidBy, type Attempted } from './faults.ts'
+import { checkResourceName, type Topics } from './topics.ts'
+
+export interface TopicOptions {
+  /** How long a message waits for company while nothing is under way. */
+  lingerMs?: number
+  /** Requests under way at once; what is published beyond waits its turn. */
+  maxRequests?: number
+  /** When an attempt counts as unanswered. */
+  attemptMs?: number
+  /** How long a message is tried before `publish_failed`; its publisher may try again. */
+  giveUpMs?: number
+}
+
+/** Pub/Sub takes requests of 10 MB and 1,000 messages (its quotas page); a tenth is kept as margin. */
+const maxRequestBytes = 9_000_000
+const maxRequestMessages = 1000
+/** Requests of this size go without waiting for the one before: latency would bound them, not size. */
+const fullBytes = 1_000_000
+const retryFirstMs = 100
+const retryMostMs = 10_000
+
+interface Pending {
+  message: Message
+  bytes: number
+  until: number
+  resolve(id: string): void
+  reject(error: NightjarError): void
+}
+
+/** Open a topic, which must exist: infra/ makes it. A missing one is told at the first publish. */
+export async function openTopic(
+  { publisher, project }: Topics,
+  name: string,
+  options: TopicOptions = {},
+): Promise<Topic> {
+  const { lingerMs = 5, maxRequests = 8, attemptMs = 15_000, giveUpMs = 60_000 } = options
+  const topic = `projects/${project}/topics/${checkResourceName('topic', name)}`
+  const attempted: Attempted = {
+    deed: `publish to topic "${name}"`,
+    thing: `topic "${name}"`,
+    project,
+    role: 'roles/pubsub.publisher',
+  }
+  let waiting: Pending[] = []
+  let waitingBytes = 0
+  let timer: NodeJS.Timeout | undefined
+  let closed = false
+  const underWay = new Set<Promise<void>>()
+
+  /** Send what is due: full requests at once, a partial one when nothing else is under way. */
+  function pump(lingered: boolean): void {
+    while (waiting.length > 0 && underWay.size < maxRequests) {
+      const full = waitingBytes >= fullBytes || waiting.length >= maxRequestMessages
+      if (!full && !lingered && !closed) {
+        if (underWay.size === 0) timer ??= setTimeout(lapse, lingerMs)
+        return
+      }
+      const sending = publishBatch(takeBatch())
+      underWay.add(sending)
+      void sending.finally(() => {
+        underWay.delete(sending)
+        pump(true)
+      })
+    }
+  }
+
+  function lapse(): void {
+    timer = undefined
+    pump(true)
+  }
+
+  function takeBatch(): Pending[] {
+    let bytes = 0
+    let count = 0
+    for (const pending of waiting) {
+      if (count > 0 && (bytes + pending.bytes > maxRequestBytes || count === maxRequestMessages)) {
+        break
+      }
+      bytes += pending.bytes
+      count++
+    }
+    waitingBytes -= bytes
+    return waiting.splice(0, count)
+  }
+
+  /** Settle every message of a batch; never rejects. */
+  async function publishBatch(batch: readonly Pending[]): Promise<void> {
+    try {
+      const ids = await send(batch)
+      if (ids.length !== batch.length) {
+        throw new Error(`Pub/Sub answered ${ids.length} ids for ${batch.length} messages`)
+      }
+      for (const [at, { resolve }] of batch.entries()) resolve(ids[at] as string)
+    } catch (error) {
+      if (kindOfFault(error) !== 'invalid') {
+        for (const { reject } of batch) reject(fault('publish_failed', error, attempted))
+      } else if (batch.length > 1) {
+        const half = batch.length >> 1
+        await Promise.all([publishBatch(batch.slice(0, half)), publishBatch(batch.slice(half))])
+      } else {
+        batch[0]?.reject(refusal(error, attempted))
+      }
+    }
+  }
+
+  async function send(batch: readonly Pending[]): Promise<string[]> {
+    const messages = batch.map(({ message: { data, attributes } }) => ({ data, attributes }))
+    const until = Math.max(...batch.map((pending) => pending.until))
+    for (let delay = retryFirstMs; ; delay = Math.min(2 * delay, retryMostMs)) {
+      try {
+        const left = Math.max(until - performance.now(), 1)
+        const [{ messageIds }] = await publisher.publish(
+          { topic, messages },
+          { timeout: Math.min(attemptMs, left), retry: null },
+        )
+        return messageIds ?? []
+      } catch (error) {
+        // Full jitter, so that many publishers do not come back at once.
+        const wait = delay * Math.random()
+        if (!mayPass(error) || performance.now() + wait >= until) throw error
+        await pause(wait)
+      }
+    }
+  }
+
+  return {
+    async publish(message) {
+      checkMessage(message)
+      if (closed) {
+        throw new NightjarError('publish_failed', `Cannot ${attempted.deed}: it is closed`)
+      }
+      return new Promise((resolve, reject) => {
+        const bytes = wireBytes(message)
+        waiting.push({ message, bytes, until: performance.now() + giveUpMs, resolve, reject })
+        waitingBytes += bytes
+        pump(false)
+      })
+    },
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      pump(true)
+      while (underWay.size > 0) await Promise.all(underWay)
+    },
+  }
+}
+
+/**
+ * The most that a message takes in a request: each attribute is an entry of a map with two lengths and
+ * three tags, a message has its own (protobuf.dev, "Encoding").
+ */
+function wireBytes(message: Message): number {
+  let attributes = 0
+  for (const _ in message.attributes) attributes++
+  return messageBytes(message) + 12 * attributes + 12
+}
+
+/** Pub/Sub will never take this message. */
+function refusal(error: unknown, { deed }: Attempted): NightjarError {
+  const said = saidBy(error)
+  const code = /attribute/i.test(said)
+    ? 'attribute_invalid'
+    : /size|large|exceeds/i.test(said)
+      ? 'message_too_large'
+      : 'input_invalid'
+  return new NightjarError(code, `Cannot ${deed}: Pub/Sub refuses the message: ${said}`, {
+    cause: error,
+  })
+}
