@@ -5,6 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { datasetName, type Instance } from '../core/names.ts'
+import { routinesOf, routineStatement } from '../core/routines.ts'
 import { openGround, startReaders } from '../local/broker.ts'
 import { doorPath, serveDoor } from '../local/door.ts'
 import { openTable } from '../local/table.ts'
@@ -27,7 +28,11 @@ if (parentPort !== null) {
     err: (text) => void process.stderr.write(text),
   })
   const ground = await openGround(home, at)
-  const table = await openTable({ file: ground.home.warehouse, dataset: datasetName(at) })
+  const dataset = datasetName(at)
+  const routines = routinesOf(at.survey, 'duckdb').map((routine) =>
+    routineStatement(routine, 'duckdb', dataset),
+  )
+  const table = await openTable({ file: ground.home.warehouse, dataset, routines })
   const running = startReaders(
     [
       ...(await stageReaders(ground, stagesByThread(ground).tables, log, table)),

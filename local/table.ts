@@ -12,6 +12,8 @@ export interface TableOptions {
   file: string
   /** The data set, such as `ztf_alerts`: a schema in the file. */
   dataset: string
+  /** Statements that make what analysts call beside the tables; each may be run again. */
+  routines?: readonly string[]
   /** Memory of the engine, for all tables on the file. The first to open it decides. */
   memoryLimitMb?: number
   threads?: number
@@ -29,14 +31,17 @@ export interface TableOptions {
  * `duplicate` when they come again.
  */
 export async function openTable(options: TableOptions): Promise<Table> {
-  const { dataset, batchRows = 2048, lingerMs = 25 } = options
+  const { dataset, routines, batchRows = 2048, lingerMs = 25 } = options
   const warehouse = await acquireWarehouse(options)
   const batches = createBatches<Pending>({ flush, maxItems: batchRows, lingerMs })
   let closed: Promise<void> | undefined
 
   async function flush(batch: Pending[]): Promise<void> {
     const work = warehouse.exclusive(async (connection) => {
-      await storeBatch({ connection, catalog: warehouse.catalog(dataset), dataset }, batch)
+      await storeBatch(
+        { connection, catalog: warehouse.catalog(dataset, routines), dataset },
+        batch,
+      )
     })
     await work.catch((error: unknown) => rejectAll(batch, error))
   }

@@ -1,4 +1,5 @@
 import type { Column, ColumnType } from '../core/row.ts'
+import { descriptionOf } from './descriptions.ts'
 import type { AvroType, Field, Schema } from './schema.ts'
 import { declaredVersion, mainRecord } from './version.ts'
 
@@ -29,41 +30,58 @@ const scalars: Readonly<Record<string, ColumnType>> = {
  * Left out, because a table cannot hold them: cutouts, a record inside itself, arrays of arrays,
  * fields that are only null, and unions of things other than numbers. Logical types stay what they
  * are underneath, so a timestamp is INT64 in the writer's unit.
+ *
+ * A column is described as the packet's schema documents it, else, in a packet of ZTF or LSST, in
+ * our own words.
  */
 export function shapeOf(schema: Schema, version = declaredVersion(schema)): Shape {
   const label = version === undefined ? 'unversioned' : `v${version.replace(/[^A-Za-z0-9]+/g, '_')}`
   const main = mainRecord(schema)
   const kept = main?.fields.filter(({ name }) => !name.startsWith('cutout')) ?? []
-  return { version: label, columns: columnsOf(kept, main ? [main] : []) }
+  // Names such as "a" mean something in these surveys' packets only.
+  const describe = /^(ztf|lsst)\b/.test(main?.name ?? '') ? descriptionOf : () => undefined
+  return { version: label, columns: columnsOf(kept, main ? [main] : [], describe) }
 }
 
-function columnsOf(fields: readonly Field[], open: readonly AvroType[]): Column[] {
+type Describe = (name: string) => string | undefined
+
+function columnsOf(
+  fields: readonly Field[],
+  open: readonly AvroType[],
+  describe: Describe,
+): Column[] {
   return fields.flatMap((field) => {
-    const column = columnOf(field.name, field.type, open)
+    const column = columnOf(field.name, field.type, open, describe)
     if (!column) return []
-    return field.doc === undefined ? [column] : [{ ...column, description: field.doc }]
+    const description = field.doc ?? describe(field.name)
+    return description === undefined ? [column] : [{ ...column, description }]
   })
 }
 
-function columnOf(name: string, type: AvroType, open: readonly AvroType[]): Column | undefined {
+function columnOf(
+  name: string,
+  type: AvroType,
+  open: readonly AvroType[],
+  describe: Describe,
+): Column | undefined {
   switch (type.kind) {
     case 'null':
       return undefined
     case 'union': {
       const one = withoutNull(type.branches)
-      return one && columnOf(name, one, open)
+      return one && columnOf(name, one, open, describe)
     }
     case 'record': {
       if (open.includes(type)) return undefined
-      const fields = columnsOf(type.fields, [...open, type])
+      const fields = columnsOf(type.fields, [...open, type], describe)
       return fields.length > 0 ? { name, type: 'RECORD', mode: 'NULLABLE', fields } : undefined
     }
     case 'array': {
-      const item = columnOf(name, type.items, open)
+      const item = columnOf(name, type.items, open, describe)
       return item?.mode === 'NULLABLE' ? { ...item, mode: 'REPEATED' } : undefined
     }
     case 'map': {
-      const value = columnOf('value', type.values, open)
+      const value = columnOf('value', type.values, open, describe)
       if (!value) return undefined
       const key: Column = { name: 'key', type: 'STRING', mode: 'NULLABLE' }
       return { name, type: 'RECORD', mode: 'REPEATED', fields: [key, value] }

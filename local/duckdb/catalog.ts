@@ -34,8 +34,11 @@ interface Standing {
 const commentOf = (view: string) => `Shown by the view "${view}"`
 const viewInComment = /^Shown by the view "(.+)"$/
 
-/** The catalog of one data set. It holds what it has read; only this process changes the file. */
-export function createCatalog(dataset: string): Catalog {
+/**
+ * The catalog of one data set. It holds what it has read; only this process changes the file.
+ * `routines` are statements that make what analysts call; they are run each time a view was made.
+ */
+export function createCatalog(dataset: string, routines: readonly string[] = []): Catalog {
   let standing = new Map<string, Standing>()
   let read = false
   let known = new WeakMap<RowShape, ReadyTable>()
@@ -86,6 +89,8 @@ export function createCatalog(dataset: string): Catalog {
     const { view } = shape
     if (view !== undefined && (statements.length > 0 || !viewsMade.has(sameName(view)))) {
       await connection.run(viewStatement(dataset, view, showing(standing, view)))
+      // One that asks for a column that no packet has had so far is made when the view has grown.
+      for (const routine of routines) await connection.run(routine).catch(() => undefined)
       viewsMade.add(sameName(view))
     }
     const table = standing.get(sameName(shape.table))

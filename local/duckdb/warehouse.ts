@@ -33,7 +33,8 @@ export interface Warehouse {
   reader(): Promise<Reader>
   /** Run work on the one connection that writes, alone: transactions never conflict. */
   exclusive<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T>
-  catalog(dataset: string): Catalog
+  /** The catalog of a data set; the first to ask decides which routines it has. */
+  catalog(dataset: string, routines?: readonly string[]): Catalog
   /** Give the warehouse back. The last one to do so has it checkpointed and closed. */
   release(): Promise<void>
 }
@@ -157,8 +158,8 @@ async function openWarehouse(options: WarehouseOptions): Promise<Warehouse> {
       }
     },
     exclusive,
-    catalog(dataset) {
-      const catalog = catalogs.get(dataset) ?? createCatalog(dataset)
+    catalog(dataset, routines) {
+      const catalog = catalogs.get(dataset) ?? createCatalog(dataset, routines)
       catalogs.set(dataset, catalog)
       return catalog
     },
