@@ -61,3 +61,39 @@ function spread16(half: number): number {
   bits = (bits | (bits << 2)) & 0x33333333
   return (bits | (bits << 1)) & 0x55555555
 }
+
+/**
+ * The centre of a nested pixel of a coarser order, in degrees.
+ *
+ * @param coarse order, 0 to 15
+ * @param index nested index, 0 to 12 · 4^order − 1
+ */
+export function healpixCentre(coarse: number, index: number): { ra: number; dec: number } {
+  const across = 2 ** coarse
+  const inFace = index % (across * across)
+  const face = Math.floor(index / (across * across))
+  const x = gather(inFace)
+  const y = gather(inFace >>> 1)
+  // Rings are counted from the north pole; each face's southern corner lies on the ring below.
+  const row = Math.floor(face / 4)
+  const ring = (row + 2) * across - x - y - 1
+  const turn = row === 1 ? (face % 4) * 2 : (face % 4) * 2 + 1
+  const cap = Math.min(ring, 4 * across - ring)
+  const width = Math.min(cap, across)
+  let z: number
+  if (cap < across) {
+    z = 1 - (cap * cap) / (3 * across * across)
+    if (ring > 2 * across) z = -z
+  } else {
+    z = ((2 * across - ring) * 2) / (3 * across)
+  }
+  const ra = ((turn * width + x - y) * 45) / width
+  return { ra: (ra + 360) % 360, dec: (Math.asin(z) * 180) / Math.PI }
+}
+
+/** Every second bit, from the lowest on. */
+function gather(bits: number): number {
+  let value = 0
+  for (let i = 0; i < 16; i++) value |= ((bits >>> (2 * i)) & 1) << i
+  return value
+}

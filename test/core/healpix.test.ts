@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { healpix29 } from '../../core/healpix.ts'
+import { healpix29, healpixCentre } from '../../core/healpix.ts'
 import table from './healpix-vectors.json' with { type: 'json' }
 
 test('healpix29() agrees with cdshealpix all over the sky', () => {
@@ -42,4 +42,17 @@ test('healpix29() of neighbours shares the coarse pixel', () => {
   const [a, b] = [healpix29(150.1, 2.2), healpix29(150.1 + 1e-6, 2.2)]
   assert.notEqual(a, b)
   assert.equal(a >> 32n, b >> 32n)
+})
+
+test('healpixCentre() lies in its own pixel, for every pixel of orders 0 to 4', () => {
+  for (let order = 0; order <= 4; order++) {
+    for (let index = 0; index < 12 * 4 ** order; index++) {
+      const { ra, dec } = healpixCentre(order, index)
+      assert.equal(
+        healpix29(ra, dec) >> BigInt(2 * (29 - order)),
+        BigInt(index),
+        `${order}/${index}`,
+      )
+    }
+  }
 })

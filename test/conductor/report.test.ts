@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { NightReport } from '../../conductor/report/gather.ts'
+import { duration } from '../../conductor/report/markup.ts'
+import { reportPage } from '../../conductor/report/page.ts'
+import { histogramQuantile } from '../../conductor/report/quantile.ts'
+import { project } from '../../conductor/report/sky-chart.ts'
+
+const report: NightReport = {
+  survey: 'ztf',
+  night: '20261121',
+  at: '2026-11-22T16:00:00.000Z',
+  state: 'complete',
+  dusk: '2026-11-21T02:08:00.000Z',
+  dawn: '2026-11-21T12:58:00.000Z',
+  history: [
+    { at: '2026-11-21T02:30:00.000Z', from: 'waiting', to: 'running', why: 'the topic has data' },
+  ],
+  proof: {
+    survey: 'ztf',
+    night: '20261121',
+    state: 'complete',
+    at: '2026-11-22T16:00:00.000Z',
+    digest: 'ab'.repeat(32),
+    partitions: [{ topic: 'ztf_20261121_programid1', partition: 0, low: '0', high: '1000' }],
+    stages: [
+      {
+        stage: 'intake',
+        expected: 1000,
+        received: 1000,
+        outcomes: { published: 1000 },
+        missing: [],
+        bitmaps: [],
+      },
+      {
+        stage: 'archive',
+        expected: 1000,
+        received: 1000,
+        outcomes: { stored: 1000 },
+        missing: [],
+        bitmaps: [],
+      },
+    ],
+    unfinished: [],
+  },
+  rates: {
+    from: '2026-11-21T02:30:00.000Z',
+    stepSeconds: 60,
+    stages: [{ stage: 'intake', steps: [0, 60, 120, 30] }],
+  },
+  latencies: [{ stage: 'archive', count: 1000, p50: 240, p90: 900, p99: 4100, most: 61_000 }],
+  sky: { order: 4, pixels: [{ pixel: 7, alerts: 1000, owed: 0 }] },
+  deadLetters: [],
+  candidates: [],
+}
+
+test('the page of a proven night says so, with its digest', () => {
+  const page = reportPage(report)
+  assert.match(page, /Complete: each of 1,000 occurrences is accounted for at every stage/)
+  assert.ok(page.includes('ab'.repeat(32)))
+  assert.doesNotMatch(page, /undefined|NaN|Infinity/)
+})
+
+test('the page of a night with a hole names it and does not say complete', () => {
+  const [intake, archive] = report.proof.stages
+  assert.ok(intake && archive)
+  const hole = { ...archive, received: 999, missing: ['ztf_20261121_programid1[0]@12'] }
+  const proof = { ...report.proof, state: 'incomplete' as const, stages: [intake, hole] }
+  const page = reportPage({ ...report, state: 'incomplete', proof })
+  assert.match(page, /Not complete/)
+  assert.match(page, /archive ztf_20261121_programid1\[0\]@12/)
+  assert.doesNotMatch(page, /Complete: each/)
+})
+
+test('the page loads nothing and runs nothing: what came over the network stays text', () => {
+  const evil = '<script>alert(1)</script><img src=x onerror=alert(1)>'
+  const page = reportPage({
+    ...report,
+    deadLetters: [{ stage: evil, reason: evil, count: 1, example: evil }],
+    candidates: [
+      { objectId: evil, candid: evil, ra: 1, dec: 2, fit: evil, plot: 'javascript:alert(1)' },
+    ],
+  })
+  assert.doesNotMatch(page, /<script|<img|javascript:/)
+  assert.doesNotMatch(page, /(src|href)="https?:/)
+})
+
+test('a quantile of logarithmic bins is within 2 % of the true one', () => {
+  const bins = new Map<number, number>()
+  for (let value = 1; value <= 10_000; value++) {
+    const bin = Math.floor(Math.log(value) * 25)
+    bins.set(bin, (bins.get(bin) ?? 0) + 1)
+  }
+  for (const q of [0.1, 0.5, 0.9, 0.99]) {
+    const ratio = histogramQuantile(bins, q, 25) / (q * 10_000)
+    assert.ok(Math.abs(ratio - 1) < 0.021, `${q}: ${ratio}`)
+  }
+})
+
+test('the sky is Mollweide: poles on the axis, equator linear, east to the left', () => {
+  const [x0, y0] = project(180, 0)
+  const [xPole, yPole] = project(37, 90)
+  assert.equal(Math.round(xPole), Math.round(x0))
+  assert.ok(Math.abs(y0 - yPole - 150) < 0.5)
+  assert.ok(project(270, 0)[0] < x0)
+  assert.ok(Math.abs(x0 - project(270, 0)[0] - 150) < 0.5)
+})
+
+test('durations read as a person says them', () => {
+  assert.deepEqual([12, 3200, 246_000, 9e6, 2.7e8].map(duration), [
+    '12 ms',
+    '3.2 s',
+    '4.1 min',
+    '2.5 h',
+    '3.1 d',
+  ])
+})
