@@ -5,12 +5,11 @@
  *
  * No ordering keys: alerts are independent, and a key takes 1 MB/s and stands still after an error.
  */
-import { setTimeout as pause } from 'node:timers/promises'
-
 import { NightjarError } from '../core/errors.ts'
 import { checkMessage, messageBytes } from '../core/limits.ts'
 import type { Message, Topic } from '../core/ports.ts'
-import { fault, kindOfFault, mayPass, saidBy, type Attempted } from './faults.ts'
+import { fault, kindOfFault, saidBy, type Attempted } from './faults.ts'
+import { retryPassing } from './retry.ts'
 import { checkResourceName, type Topics } from './topics.ts'
 
 export interface TopicOptions {
@@ -29,8 +28,6 @@ const maxRequestBytes = 9_000_000
 const maxRequestMessages = 1000
 /** Requests of this size go without waiting for the one before: latency would bound them, not size. */
 const fullBytes = 1_000_000
-const retryFirstMs = 100
-const retryMostMs = 10_000
 
 interface Pending {
   message: Message
@@ -119,21 +116,11 @@ export async function openTopic(
   async function send(batch: readonly Pending[]): Promise<string[]> {
     const messages = batch.map(({ message: { data, attributes } }) => ({ data, attributes }))
     const until = Math.max(...batch.map((pending) => pending.until))
-    for (let delay = retryFirstMs; ; delay = Math.min(2 * delay, retryMostMs)) {
-      try {
-        const left = Math.max(until - performance.now(), 1)
-        const [{ messageIds }] = await publisher.publish(
-          { topic, messages },
-          { timeout: Math.min(attemptMs, left), retry: null },
-        )
-        return messageIds ?? []
-      } catch (error) {
-        // Full jitter, so that many publishers do not come back at once.
-        const wait = delay * Math.random()
-        if (!mayPass(error) || performance.now() + wait >= until) throw error
-        await pause(wait)
-      }
-    }
+    return retryPassing(async (leftMs) => {
+      const options = { timeout: Math.min(attemptMs, leftMs), retry: null }
+      const [{ messageIds }] = await publisher.publish({ topic, messages }, options)
+      return messageIds ?? []
+    }, until)
   }
 
   return {

@@ -13,6 +13,7 @@ import { dirname, join } from 'node:path'
 
 import { crc32c } from '../core/crc32c.ts'
 import { NightjarError, sentenceOf } from '../core/errors.ts'
+import { checkObjectName } from '../core/object-name.ts'
 import type { Message, Store, StoredObject } from '../core/ports.ts'
 import { isAlive, processMark } from './alive.ts'
 import type { Journal } from './journal.ts'
@@ -79,10 +80,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
   /** The full path of a name; a name with `..` or an absolute one would leave the bucket. */
   function pathOf(name: string): string {
-    if (name === '' || name.length > 1024 || /(^|\/)(\.{0,2})(\/|$)|[\0\\]/.test(name)) {
-      throw new NightjarError('input_invalid', `Cannot name an object ${JSON.stringify(name)}`)
-    }
-    return join(root, name)
+    return join(root, checkObjectName(name))
   }
 
   async function makeFolder(path: string): Promise<void> {

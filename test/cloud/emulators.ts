@@ -38,7 +38,6 @@ export function startGcs(notices?: {
   pubsub: string
   project: string
   topic: string
-  bucket: string
 }): Promise<Emulator> {
   const flags =
     notices === undefined
@@ -46,7 +45,6 @@ export function startGcs(notices?: {
       : [
           `-event.pubsub-project-id=${notices.project}`,
           `-event.pubsub-topic=${notices.topic}`,
-          `-event.bucket=${notices.bucket}`,
           '-event.list=finalize',
         ]
   return start(
