@@ -13,7 +13,7 @@ import {
   type Findings,
   type Rule,
   type Section,
-} from './settings.ts'
+} from '../core/settings.ts'
 
 /** One Kafka stream of alerts. */
 export interface Stream {
@@ -117,8 +117,8 @@ const url: Rule = {
   fits: isSafeUrl,
 }
 const instanceName: Rule = {
-  allowed: 'a letter and up to 15 letters or digits, lower case',
-  fits: (text) => /^[a-z][a-z0-9]{0,15}$/.test(text),
+  allowed: 'a letter and up to 14 letters or digits, lower case',
+  fits: (text) => /^[a-z][a-z0-9]{0,14}$/.test(text),
 }
 
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer', 'gssapi'] as const

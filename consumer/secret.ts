@@ -2,11 +2,9 @@
 import { readFile } from 'node:fs/promises'
 
 import { NightjarError, sentenceOf } from '../core/errors.ts'
-import type { Environment } from './settings.ts'
+import type { Environment, Secret } from '../core/settings.ts'
 
-/** Where a secret is. Only `inline` is the secret itself. */
-export type Secret =
-  { from: 'file'; path: string } | { from: 'env'; name: string } | { from: 'inline'; value: string }
+export type { Secret } from '../core/settings.ts'
 
 const mostBytes = 64 << 10
 

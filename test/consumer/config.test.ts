@@ -60,7 +60,7 @@ test('parseConfig() reports every fault at once: path, value, and what is allowe
     metrics: { listen: 9464 },
   }
   assert.deepEqual(faultsOf(settings), [
-    'instance: "X" must be a letter and up to 15 letters or digits, lower case',
+    'instance: "X" must be a letter and up to 14 letters or digits, lower case',
     'streams.ztf.survey: is missing: it must be one of ztf, lsst',
     'streams.ztf.brokers[0]: "nohost" must be host:port, such as "kafka.example.org:9092"',
     'streams.ztf.brokers[1]: 3 must be host:port, such as "kafka.example.org:9092"',

@@ -4,9 +4,11 @@
  *
  * Any value may be `{ env = "NAME" }`, which stands for the variable's text.
  */
-import type { Secret } from './secret.ts'
-
 export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Where a secret is. Only `inline` is the secret itself. */
+export type Secret =
+  { from: 'file'; path: string } | { from: 'env'; name: string } | { from: 'inline'; value: string }
 
 /** What a value may be. `allowed` completes the sentence "must be …". */
 export interface Rule {
