@@ -1,7 +1,7 @@
 /** `nightjar audit`: the proof of a night, and its close record. */
 import { Command } from 'commander'
 
-import { auditNight, type Audit } from '../conductor/audit.ts'
+import { auditNight, type Audit, type PartitionAudit } from '../conductor/audit.ts'
 import { closeRecord, formatRun, storeCloseRecord, type CloseRecord } from '../conductor/close.ts'
 import { readLedgerSets } from '../conductor/ledger-sets.ts'
 import { knownNights, type KnownNight } from '../conductor/nights.ts'
@@ -105,14 +105,8 @@ export function formatAudit({ audit: found, record, stored }: NightAudit, most: 
     if (rows.length !== 1) rows.push(['all', ...cells(total)])
     text += `\n${formatTable([stage, ...heads], rows)}`
   }
-  const missing = found.stages.flatMap(({ stage, partitions }) =>
-    partitions.flatMap(({ topic, partition, missing: list }) =>
-      list.map(({ first, count }) => `${stage}  ${formatRun(topic, partition, first, count)}`),
-    ),
-  )
-  if (missing.length > 0) text += '\nMissing:\n'
-  for (const line of missing.slice(0, most)) text += `  ${line}\n`
-  if (missing.length > most) text += `  … and ${formatCount(missing.length - most)} runs more\n`
+  text += formatRuns('Missing', found, most, ({ missing }) => missing)
+  text += formatRuns("Lost by Kafka's retention", found, most, ({ lost }) => lost)
   if (found.strays > 0) {
     const count = formatCount(found.strays)
     text += `\n${count} occurrences in the ledger lie outside the watermarks and count for nothing\n`
@@ -120,6 +114,24 @@ export function formatAudit({ audit: found, record, stored }: NightAudit, most: 
   for (const source of record.unfinished) text += `\nNot read to its end: ${source}\n`
   text += `\n${verdict(found, record)}\nClose record ${stored}, digest ${record.digest.slice(0, 16)}…\n`
   return text
+}
+
+function formatRuns(
+  title: string,
+  found: Audit,
+  most: number,
+  listOf: (partition: PartitionAudit) => { first: bigint; count: number }[],
+): string {
+  const lines = found.stages.flatMap(({ stage, partitions }) =>
+    partitions.flatMap((one) =>
+      listOf(one).map(
+        ({ first, count }) => `  ${stage}  ${formatRun(one.topic, one.partition, first, count)}\n`,
+      ),
+    ),
+  )
+  if (lines.length === 0) return ''
+  const rest = lines.length > most ? `  … and ${formatCount(lines.length - most)} runs more\n` : ''
+  return `\n${title}:\n${lines.slice(0, most).join('')}${rest}`
 }
 
 const heads = [
@@ -132,12 +144,14 @@ const heads = [
   'rejected',
   'dead-lettered',
   'gap',
+  'lost',
   'missing',
 ]
 
 function cells(one: Audit['stages'][number]['total']): string[] {
-  const { stored, published, duplicate, filtered, rejected, dead_lettered, gap } = one.outcomes
-  const counts = [stored, published, duplicate, filtered, rejected, dead_lettered, gap]
+  const { stored, published, duplicate, filtered, rejected, dead_lettered, gap, lost } =
+    one.outcomes
+  const counts = [stored, published, duplicate, filtered, rejected, dead_lettered, gap, lost]
   return [one.expected, one.received, ...counts, one.missingCount].map(formatCount)
 }
 
@@ -148,6 +162,13 @@ export function verdict(found: Audit, record: CloseRecord): string {
     return (
       `NOT complete: ${formatCount(found.missingCount)} missing. ` +
       `"nightjar replay --missing --night ${found.night}" sends exactly those again.`
+    )
+  }
+  const lost = found.stages[0]?.total.outcomes.lost ?? 0
+  if (lost > 0) {
+    return (
+      `NOT complete: Kafka's retention deleted ${formatCount(lost)} before they were read. ` +
+      'The survey may still have them in its public archive.'
     )
   }
   if (record.state !== 'complete') return 'NOT complete: a source was not read to its end.'

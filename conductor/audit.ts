@@ -37,6 +37,8 @@ export interface PartitionAudit {
   outcomes: Record<Outcome, number>
   missing: { first: bigint; count: number }[]
   missingCount: number
+  /** What Kafka's retention deleted before it was read, and nobody has from elsewhere. */
+  lost: { first: bigint; count: number }[]
   /** Occurrences that the ledger knows and the stage should not: outside the watermarks. */
   unexpected: number
   /** SHA-256 of the bitmap of each outcome over [low, high). */
@@ -46,7 +48,7 @@ export interface PartitionAudit {
 export interface StageAudit {
   stage: string
   partitions: PartitionAudit[]
-  total: Omit<PartitionAudit, 'topic' | 'partition' | 'missing' | 'hashes'>
+  total: Omit<PartitionAudit, 'topic' | 'partition' | 'missing' | 'lost' | 'hashes'>
 }
 
 export interface Audit {
@@ -54,7 +56,7 @@ export interface Audit {
   night: Night
   ranges: Range[]
   stages: StageAudit[]
-  /** Nothing is missing anywhere, and there was something to account for or nothing came. */
+  /** Nothing is missing anywhere and nothing is lost. */
   complete: boolean
   missingCount: number
   /** Occurrences in the ledger far outside the watermarks; see `LedgerSets`. */
@@ -79,7 +81,8 @@ export function auditNight(options: {
   })
   const missingCount = audits.reduce((count, { total }) => count + total.missingCount, 0)
   const { strays } = ledger
-  const complete = missingCount === 0
+  const lost = audits.some(({ total }) => total.outcomes.lost > 0)
+  const complete = missingCount === 0 && !lost
   return { survey, night, ranges, stages: audits, missingCount, strays, complete }
 }
 
@@ -98,11 +101,13 @@ function auditPartition(stage: string, range: Range, ledger: LedgerSets): Partit
   >
   const hashes: Partial<Record<Outcome, string>> = {}
   let seen: Bitmap = createBitmap()
+  let lost: Bitmap = createBitmap()
   for (const outcome of outcomes) {
     const set = found.get(outcome)
     if (set === undefined) continue
     const best = intersection(difference(set, seen), all)
     counts[outcome] = best.count()
+    if (outcome === 'lost') lost = best
     if (counts[outcome] > 0) hashes[outcome] = hashBitmap(best, low, high)
     seen = union([seen, set])
   }
@@ -114,6 +119,7 @@ function auditPartition(stage: string, range: Range, ledger: LedgerSets): Partit
     outcomes: counts,
     missing: [...runs(missing)],
     missingCount: missing.count(),
+    lost: [...runs(lost)],
     unexpected: difference(received, stage === intake ? all : owed).count(),
     hashes,
   }

@@ -18,6 +18,8 @@ export interface CloseRecord {
     received: number
     outcomes: Record<string, number>
     missing: string[]
+    /** Deleted by Kafka's retention before it was read. */
+    lost: string[]
     bitmaps: { topic: string; partition: number; outcome: string; sha256: string }[]
   }[]
   unfinished: readonly string[]
@@ -32,6 +34,9 @@ export function closeRecord(audit: Audit, unfinished: readonly string[], at: Dat
     outcomes: total.outcomes,
     missing: partitions.flatMap(({ topic, partition, missing }) =>
       missing.map(({ first, count }) => formatRun(topic, partition, first, count)),
+    ),
+    lost: partitions.flatMap(({ topic, partition, lost }) =>
+      lost.map(({ first, count }) => formatRun(topic, partition, first, count)),
     ),
     bitmaps: partitions.flatMap(({ topic, partition, hashes }) =>
       Object.entries(hashes).map(([outcome, sha256]) => ({ topic, partition, outcome, sha256 })),

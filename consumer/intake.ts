@@ -2,11 +2,13 @@
  * The intake: read a source, relay its records side by side within bounds, and commit, partition by
  * partition, the contiguous prefix of what is durable. A crash anywhere repeats what was not committed.
  */
+import { formatOccurrence } from '../core/alert.ts'
+import { NightjarError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Outcome } from '../core/ledger.ts'
 import { createPace } from './pace.ts'
 import type { Relay } from './relay.ts'
-import type { Source, SourceRecord } from './source.ts'
+import type { Source, SourceGap, SourceRecord } from './source.ts'
 import { createTracker, type Tracker } from './tracker.ts'
 
 export interface IntakeOptions {
@@ -18,6 +20,8 @@ export interface IntakeOptions {
   maxBytesInFlight?: number
   maxInFlight?: number
   commitMs?: number
+  /** A record that is under way for longer ends the intake: what hangs must not hang for ever. */
+  deadlineMs?: number
 }
 
 export interface IntakeCounts {
@@ -37,11 +41,14 @@ export interface Intake {
 export function createIntake(options: IntakeOptions): Intake {
   const { source, relay, log } = options
   const { maxBytesInFlight = 16 << 20, maxInFlight = 512, commitMs = 500 } = options
+  const { deadlineMs = 300_000 } = options
   const trackers = new Map<string, Tracker>()
   /** What was committed last, as text: an idle source is not written to again and again. */
   let committed = ''
   const counts: IntakeCounts = { records: 0, bytes: 0, inFlight: 0, outcomes: {} }
   let bytesInFlight = 0
+  /** What is under way, oldest first, and since when. */
+  const underway = new Map<SourceRecord | SourceGap, number>()
   let failure: unknown
   // A failure of ours stops the reading as the caller's signal does, but is thrown in the end.
   const stop = new AbortController()
@@ -56,13 +63,18 @@ export function createIntake(options: IntakeOptions): Intake {
     let committing: Promise<void> = Promise.resolve()
     const timer = setInterval(() => {
       committing = committing.then(commitChanges).catch(fail)
+      checkDeadline()
     }, commitMs)
     try {
-      for await (const record of source.records(ended)) {
-        while (counts.inFlight > 0 && !hasRoom(record) && failure === undefined) await change()
+      for await (const item of source.records(ended)) {
+        if (item.kind === 'start') {
+          trackers.set(keyOf(item), createTracker(item.offset))
+          continue
+        }
+        while (counts.inFlight > 0 && !hasRoom(item) && failure === undefined) await change()
         if (failure !== undefined) break
-        await pace(ended)
-        take(record)
+        if (item.kind === undefined) await pace(ended)
+        take(item)
         if (ended.aborted) break
       }
     } finally {
@@ -82,17 +94,31 @@ export function createIntake(options: IntakeOptions): Intake {
     wakeUp()
   }
 
-  const hasRoom = (record: SourceRecord): boolean =>
-    counts.inFlight < maxInFlight && bytesInFlight + (record.value?.length ?? 0) <= maxBytesInFlight
+  function checkDeadline(): void {
+    const [oldest] = underway
+    if (oldest === undefined || performance.now() - oldest[1] < deadlineMs) return
+    fail(
+      new NightjarError(
+        'publish_failed',
+        `Cannot go on: ${formatOccurrence(oldest[0])} is under way for more than ` +
+          `${deadlineMs / 1000} s; its offset is not committed and will be read again`,
+      ),
+    )
+  }
+
+  const hasRoom = (item: SourceRecord | SourceGap): boolean =>
+    counts.inFlight < maxInFlight && bytesInFlight + bytesOf(item) <= maxBytesInFlight
   const change = (): Promise<void> => new Promise((resolve) => (wakeUp = resolve))
 
   /** Start on a record. Its place in the order is taken now; the rest happens beside its neighbours. */
-  function take(record: SourceRecord): void {
+  function take(record: SourceRecord | SourceGap): void {
     const tracker = trackerOf(record)
-    const gap = tracker.begin(record.offset)
-    const bytes = record.value?.length ?? 0
-    counts.records++
+    const isGap = record.kind === 'gap'
+    const gap = tracker.begin(record.offset, isGap ? record.span : 1n)
+    const bytes = bytesOf(record)
+    if (!isGap) counts.records++
     counts.bytes += bytes
+    underway.set(record, performance.now())
     counts.inFlight++
     bytesInFlight += bytes
     relay(record, gap)
@@ -102,13 +128,14 @@ export function createIntake(options: IntakeOptions): Intake {
       })
       .catch(fail)
       .finally(() => {
+        underway.delete(record)
         counts.inFlight--
         bytesInFlight -= bytes
         wakeUp()
       })
   }
 
-  function trackerOf(record: SourceRecord): Tracker {
+  function trackerOf(record: SourceRecord | SourceGap): Tracker {
     const key = keyOf(record)
     let tracker = trackers.get(key)
     if (tracker === undefined) {
@@ -137,6 +164,9 @@ export function createIntake(options: IntakeOptions): Intake {
 
   return { run, counts: () => counts }
 }
+
+const bytesOf = (item: SourceRecord | SourceGap): number =>
+  item.kind === 'gap' ? 0 : (item.value?.length ?? 0)
 
 const keyOf = ({ topic, partition }: { topic: string; partition: number }): string =>
   `${topic}\0${partition}`

@@ -15,7 +15,7 @@ import { intake as stage } from '../core/pipeline.ts'
 import type { Message, Store, Topic } from '../core/ports.ts'
 import type { SchemaSource } from '../schemas/registry.ts'
 import { toMessage } from './message.ts'
-import type { SourceRecord } from './source.ts'
+import type { SourceGap, SourceRecord } from './source.ts'
 
 export interface RelayOptions {
   alerts: Topic
@@ -29,10 +29,11 @@ export interface RelayOptions {
 }
 
 /**
- * Relay a record, and account for the `gap` offsets before it that the source does not have. Resolves
- * with its outcome when all of that is durable; rejects only where nothing can be published any more.
+ * Relay a record, and account for the `gap` offsets before it that the source does not have; or
+ * account for offsets without a record. Resolves with the outcome when all of that is durable; rejects
+ * only where nothing can be published any more.
  */
-export type Relay = (record: SourceRecord, gap?: bigint) => Promise<Outcome>
+export type Relay = (item: SourceRecord | SourceGap, gap?: bigint) => Promise<Outcome>
 
 const retryFirstMs = 100
 const retryMostMs = 10_000
@@ -45,13 +46,12 @@ export function createRelay(options: RelayOptions): Relay {
 
   return relay
 
-  async function relay(record: SourceRecord, gap = 0n): Promise<Outcome> {
+  async function relay(record: SourceRecord | SourceGap, gap = 0n): Promise<Outcome> {
     const { topic, partition, offset } = record
     if (gap > 0n) {
-      const from = offset - gap
-      log('offsets_missing', { topic, partition, from: String(from), count: String(gap) })
-      await tell({ topic, partition, offset: from }, 'gap', { span: Number(gap) })
+      await tellGap({ kind: 'gap', topic, partition, offset: offset - gap, span: gap })
     }
+    if (record.kind === 'gap') return tellGap(record)
     if (record.value === null) {
       const reason = record.refused ?? 'tombstone: the record has no value'
       return tell(record, 'rejected', { reason })
@@ -105,6 +105,16 @@ export function createRelay(options: RelayOptions): Relay {
         await new Promise((resolve) => setTimeout(resolve, pause))
       }
     }
+  }
+
+  async function tellGap(gap: SourceGap): Promise<Outcome> {
+    const { topic, partition, offset, span, lost = false } = gap
+    const facts = { topic, partition, from: String(offset), count: String(span) }
+    log(lost ? 'offsets_lost' : 'offsets_missing', facts)
+    return tell(gap, lost ? 'lost' : 'gap', {
+      span: Number(span),
+      ...(lost && { reason: "Kafka's retention deleted it before it was read" }),
+    })
   }
 
   async function tell(

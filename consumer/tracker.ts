@@ -7,9 +7,9 @@ import { NightjarError } from '../core/errors.ts'
 export interface Tracker {
   /**
    * Take up an offset, ascending. Answers how many offsets the source left out before it (control
-   * records, compaction); they are done when this one is.
+   * records, compaction); they are done when this one is. `span` offsets are taken up at once.
    */
-  begin(offset: bigint): bigint
+  begin(offset: bigint, span?: bigint): bigint
   /** An offset, and the gap before it, is durable downstream. */
   done(offset: bigint): void
   /** The next offset to commit: all below it are done. Undefined before the first is. */
@@ -25,7 +25,7 @@ export function createTracker(start?: bigint): Tracker {
   const finished = new Set<bigint>()
 
   return {
-    begin(offset) {
+    begin(offset, span = 1n) {
       const from = expected ?? offset
       if (offset < from) {
         throw new NightjarError(
@@ -33,7 +33,7 @@ export function createTracker(start?: bigint): Tracker {
           `Cannot go back to offset ${offset}: ${from} should come next`,
         )
       }
-      expected = offset + 1n
+      expected = offset + span
       begun.push({ offset, from })
       return offset - from
     },

@@ -12,7 +12,8 @@ import type { Column, Row, RowShape } from './row.ts'
 /**
  * `stored`, `published`: the effect is durable. `duplicate`: it already was, by another occurrence of
  * the same alert. `filtered`: read, judged, not passed on. `rejected`: refused by rule, nothing kept.
- * `dead_lettered`: kept whole in the dead letters. `gap`: Kafka has no record at this offset.
+ * `dead_lettered`: kept whole in the dead letters. `gap`: Kafka has no record at this offset. `lost`:
+ * Kafka's retention deleted the record before it was read.
  */
 export const outcomes = [
   'stored',
@@ -22,6 +23,7 @@ export const outcomes = [
   'rejected',
   'dead_lettered',
   'gap',
+  'lost',
 ] as const
 
 export type Outcome = (typeof outcomes)[number]
@@ -33,7 +35,7 @@ export interface LedgerEvent extends Occurrence {
   objectId?: string
   candid?: bigint
   reason?: string
-  /** How many offsets from `offset` on the event speaks of; above 1 only for gaps. */
+  /** How many offsets from `offset` on the event speaks of; above 1 only for gaps and losses. */
   span: number
   at: Date
 }

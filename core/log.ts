@@ -9,6 +9,10 @@ export interface Events {
   intake_progressed: { records: number; bytes: number; inFlight: number }
   offsets_committed: { topic: string; partitions: number }
   offsets_missing: { topic: string; partition: number; from: string; count: string }
+  offsets_lost: { topic: string; partition: number; from: string; count: string }
+  commit_retried: { topic: string; reason: string }
+  partitions_assigned: { topic: string; partitions: number[]; group: string }
+  topic_probed: { topic: string; state: string; records: string }
   publish_retried: { occurrence: string; reason: string; attempt: number }
   message_dead_lettered: { stage: string; occurrence: string; code: string; reason: string }
   message_retried: { stage: string; occurrence: string; reason: string; attempt: number }
@@ -29,6 +33,8 @@ const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
   message_dead_lettered: 'WARNING',
   message_retried: 'WARNING',
   kafka_said: 'WARNING',
+  offsets_lost: 'ERROR',
+  commit_retried: 'WARNING',
   stage_failed: 'ERROR',
   action_failed: 'ERROR',
 }

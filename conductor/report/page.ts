@@ -57,9 +57,10 @@ ${table(
 
 function verdict({ proof, state }: NightReport): string {
   const expected = proof.stages[0]?.expected ?? 0
-  const missing = proof.stages.flatMap((stage) =>
-    stage.missing.map((run) => `${stage.stage} ${run}`),
-  )
+  const missing = proof.stages.flatMap((stage) => [
+    ...stage.missing.map((run) => `${stage.stage} ${run}`),
+    ...stage.lost.map((run) => `lost by Kafka's retention: ${run}`),
+  ])
   if (state === 'no_alerts') return '<p class="verdict calm">No alerts came this night.</p>'
   if (missing.length === 0 && proof.state === 'complete') {
     return `<p class="verdict good">Complete: each of ${count(expected)} occurrences is accounted for at every stage.</p>`
@@ -105,6 +106,7 @@ const outcomeNames = [
   'rejected',
   'dead_lettered',
   'gap',
+  'lost',
 ]
 
 function outcomes({ proof }: NightReport): string {

@@ -17,7 +17,7 @@ import {
   type TopicProgress,
 } from '../../core/progress.ts'
 import { isContainer, splitContainer } from '../../schemas/container.ts'
-import type { PartitionRange, Position, Source, SourceRecord } from '../source.ts'
+import type { PartitionRange, Position, RecordSource, SourceRecord } from '../source.ts'
 import { extendListing } from './listing.ts'
 import { isFolder, listFolder, readArchive, readFiles, type Member } from './members.ts'
 
@@ -42,7 +42,7 @@ const watchMs = 1000
 const dumpName = /(?:^|\/)([^/]+)\/(\d{1,6})\/(\d{1,18})\.avro$/
 
 /** Open files as a source; reading goes on where the last commit left it. */
-export async function openFileSource(options: FileSourceOptions): Promise<Source> {
+export async function openFileSource(options: FileSourceOptions): Promise<RecordSource> {
   const { store, watch = false } = options
   const isUrl = /^https?:/.test(options.from)
   const from = isUrl ? options.from : resolve(options.from)

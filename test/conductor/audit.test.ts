@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 
 import { auditNight, type Audit, type Range, type StageAudit } from '../../conductor/audit.ts'
+import { closeRecord } from '../../conductor/close.ts'
 import { readLedgerSets } from '../../conductor/ledger-sets.ts'
 import { ledgerOf, topic, type HandMade } from './ledger.ts'
 
@@ -144,6 +145,7 @@ suite('auditNight()', () => {
       // Ten were stored after their replay: they count as stored.
       dead_lettered: 9,
       gap: 0,
+      lost: 0,
     })
     assert.equal(total.received, 150, 'nothing counts twice')
   })
@@ -174,6 +176,22 @@ suite('auditNight()', () => {
     assert.equal(found.complete, true)
     assert.equal(stageOf(found, 'intake').total.outcomes.gap, 30)
     assert.equal(stageOf(found, 'archive').total.expected, 70)
+  })
+
+  test('is not complete where retention took what nobody has, and lists it', () => {
+    const made = clean()
+    made['intake'] = {
+      0: { published: [[100, 95]], lost: [[190, 10]] },
+      1: { published: [[far, 50]] },
+    }
+    const found = audit(made)
+    const [first] = stageOf(found, 'intake').partitions
+    assert.equal(found.complete, false)
+    assert.deepEqual([found.missingCount, stageOf(found, 'intake').total.outcomes.lost], [0, 5])
+    assert.deepEqual(first?.lost, [{ first: 195n, count: 5 }], 'what was published is not lost')
+    assert.deepEqual(closeRecord(found, [], new Date(0)).stages[0]?.lost, [
+      `${first?.topic}[0]@195–199`,
+    ])
   })
 
   test('owes to a stage only what was published to it', () => {

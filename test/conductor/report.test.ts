@@ -31,6 +31,7 @@ const report: NightReport = {
         received: 1000,
         outcomes: { published: 1000 },
         missing: [],
+        lost: [],
         bitmaps: [],
       },
       {
@@ -39,6 +40,7 @@ const report: NightReport = {
         received: 1000,
         outcomes: { stored: 1000 },
         missing: [],
+        lost: [],
         bitmaps: [],
       },
     ],

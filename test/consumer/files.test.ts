@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib'
 
 import { rereadFiles } from '../../consumer/files/reread.ts'
 import { openFileSource } from '../../consumer/files/source.ts'
-import type { Source, SourceRecord } from '../../consumer/source.ts'
+import type { RecordSource, SourceRecord } from '../../consumer/source.ts'
 import type { Store } from '../../core/ports.ts'
 import { readProgress } from '../../core/progress.ts'
 import { tarEnd, tarMember } from '../../simulator/tar.ts'
@@ -52,10 +52,10 @@ suite('openFileSource()', () => {
     return path
   }
 
-  const openAt = (from: string, rest: { watch?: boolean } = {}): Promise<Source> =>
+  const openAt = (from: string, rest: { watch?: boolean } = {}): Promise<RecordSource> =>
     openFileSource({ from, store, topic, ...rest })
 
-  async function all(source: Source, signal = never): Promise<SourceRecord[]> {
+  async function all(source: RecordSource, signal = never): Promise<SourceRecord[]> {
     const records: SourceRecord[] = []
     for await (const record of source.records(signal)) records.push(record)
     return records
@@ -68,7 +68,7 @@ suite('openFileSource()', () => {
   const sized = (...sizes: number[]): Record<string, Uint8Array> =>
     Object.fromEntries(sizes.map((size, at) => [`f${at}.avro`, new Uint8Array(size)]))
 
-  const commit = (source: Source, next: bigint, partition = 0): Promise<void> =>
+  const commit = (source: RecordSource, next: bigint, partition = 0): Promise<void> =>
     source.commit([{ topic, partition, next }])
 
   test('gives the files of a folder offsets in the order of their names', async () => {

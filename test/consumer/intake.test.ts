@@ -83,8 +83,8 @@ suite('createIntake()', () => {
       source: sourceOf(given),
       maxInFlight: 4,
       maxBytesInFlight: 1000,
-      relay: async ({ value }) => {
-        const size = value?.length ?? 0
+      relay: async (item) => {
+        const size = item.kind === 'gap' ? 0 : (item.value?.length ?? 0)
         bytes += size
         most.out = Math.max(most.out, ++out)
         if (out > 1) most.bytes = Math.max(most.bytes, bytes)
