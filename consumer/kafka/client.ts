@@ -1,7 +1,8 @@
 /** The client of a Kafka cluster, made from a stream's configuration. */
-import { Kafka, logLevel, type LogEntry } from 'kafkajs'
+import kafkajs, { Kafka, logLevel, type LogEntry } from 'kafkajs'
 
 import type { Log } from '../../core/log.ts'
+import { registerCodecs } from './codecs.ts'
 
 export interface KafkaStream {
   /** `host:port` of the brokers to ask first. */
@@ -11,6 +12,7 @@ export interface KafkaStream {
 
 /** Make a client. Nothing is connected yet. */
 export async function kafkaClient(stream: KafkaStream, log: Log): Promise<Kafka> {
+  registerCodecs(kafkajs.CompressionCodecs)
   return new Kafka({
     brokers: [...stream.brokers],
     clientId: stream.clientId ?? 'nightjar',
