@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 NODE := node_modules/.bin/node
 ROUNDS ?= 200
+MODEL ?= ../shared/data/salt2/models/salt2-4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check peers bench torture synth format
+.PHONY: help install demo test check peers bench torture tables synth format
 
 help: ## list these verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ peers: install ## install what is compared with, at pinned versions, into .peers
 
 bench: install ## measure, beside named peers in the same run, and print tables
 	@for script in bench/*.bench.ts; do $(NODE) $$script || exit 1; done
+
+tables: install ## derive the compact model tables from a full model: make tables MODEL=DIRECTORY
+	@$(NODE) salt2/tables/main.ts $(MODEL)
 
 torture: install ## kill -9 the broker ROUNDS times (200) and audit after each
 	@$(NODE) test/night/torture.ts --rounds $(ROUNDS)

@@ -45,7 +45,7 @@ export const defaultPriors: Priors = {
 
 /**
  * Milky Way dust in the observer's frame: Cardelli, Clayton & Mathis (1989), its optical part as of
- * O'Donnell (1994), or Fitzpatrick (1999; R_V 3.1 only).
+ * O'Donnell (1994), or Fitzpatrick (1999; tables hold it for R_V 3.1 only).
  */
 export type DustLaw = 'ccm89' | 'odonnell94' | 'f99'
 
@@ -80,6 +80,6 @@ export interface FitOptions {
   readonly t0?: Bounds
   /** Default −5 … 5. */
   readonly x1?: Bounds
-  /** Default −0.5 … 2. */
+  /** Default −1 … 2; beyond, tables say little. */
   readonly c?: Bounds
 }

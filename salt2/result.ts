@@ -15,12 +15,14 @@ export type Parameters = Readonly<Record<ParameterName, number>>
 /**
  * How a fit ended. `ok`: at a minimum within bounds. `at_bound`: at a minimum that lies on a bound; there
  * are parameters, and their errors are too small. `no_convergence`: the parameters are the best seen.
- * The others have no parameters.
+ * `undetermined`: the data leave a parameter open, as one band alone leaves the colour. The others have
+ * no parameters.
  */
 export type FitReason =
   | 'ok'
   | 'at_bound'
   | 'no_convergence'
+  | 'undetermined'
   | 'too_few_points'
   | 'no_signal'
   | 'redshift_out_of_range'
