@@ -22,7 +22,8 @@ export type TransientCode =
   | 'home_unusable'
   | 'home_busy'
 
-export type ErrorCode = PermanentCode | TransientCode | 'config_invalid'
+/** The last two are about us and not about an alert: a person has to act before trying helps. */
+export type ErrorCode = PermanentCode | TransientCode | 'config_invalid' | 'access_denied'
 
 const permanent: ReadonlySet<string> = new Set<PermanentCode>([
   'packet_undecodable',
