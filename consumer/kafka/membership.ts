@@ -11,6 +11,7 @@ import type { Position, SourceItem } from '../source.ts'
 import type { Positions } from './positions.ts'
 import type { Queue } from './queue.ts'
 import { toRecord } from './record.ts'
+import { refusalOf } from './refusal.ts'
 
 /** How kafkajs is tuned; the defaults are for alerts of 70 kB. */
 export interface Tuning {
@@ -210,6 +211,8 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
 
   function asFailure(error: unknown): NightjarError {
     if (error instanceof NightjarError) return error
+    const refused = refusalOf(error)
+    if (refused !== undefined) return refused
     return new NightjarError(
       'source_failed',
       `Cannot go on consuming "${topic}": ${sentenceOf(error)}`,

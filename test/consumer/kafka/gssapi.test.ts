@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 
 import type { GssapiSasl } from '../../../consumer/config.ts'
-import { kafkaClient, refusalOf } from '../../../consumer/kafka/client.ts'
+import { kafkaClient } from '../../../consumer/kafka/client.ts'
+import { refusalOf } from '../../../consumer/kafka/refusal.ts'
 import { skipWithoutKafka, startKafka, type Kafka } from './broker.ts'
 import { skipWithoutKdc, startKdc, type Kdc } from './kdc.ts'
 
