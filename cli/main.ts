@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { auditCommand } from './audit.ts'
 import { configCommand } from './config.ts'
+import { consumeCommand } from './consume.ts'
 import { inspectCommand } from './inspect.ts'
 import { queryCommand } from './query.ts'
 import { replayCommand } from './replay.ts'
@@ -11,10 +12,13 @@ import { runCommand } from './run.ts'
 import { simulateCommand } from './simulate.ts'
 import { statusCommand } from './status.ts'
 import { subscribeCommand } from './subscribe.ts'
+import { topicsCommand } from './topics.ts'
 import type { World } from './world.ts'
 
 const verbs = [
   runCommand,
+  consumeCommand,
+  topicsCommand,
   simulateCommand,
   auditCommand,
   replayCommand,

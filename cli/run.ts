@@ -2,19 +2,12 @@
 import { Command } from 'commander'
 
 import { openFileSource } from '../consumer/files/source.ts'
-import { createIntake, type Intake } from '../consumer/intake.ts'
-import { knownNights } from '../conductor/nights.ts'
+import { createIntake } from '../consumer/intake.ts'
 import { NightjarError } from '../core/errors.ts'
-import type { Log } from '../core/log.ts'
 import { kafkaTopicName } from '../core/names.ts'
 import { nightOfDate, nightOfTopic, type Night } from '../core/night.ts'
-import { openGround, type Ground } from '../local/broker.ts'
-import { auditOf } from './audit.ts'
-import { startBroker, type Broker } from './broker.ts'
-import { instanceOf, nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
-import { createLog } from './log.ts'
-import { createProgress } from './progress.ts'
-import { formatSummary } from './summary.ts'
+import { nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
+import { runSession, type Session, type Taken } from './session.ts'
 import { relayTo } from './wiring.ts'
 import type { World } from './world.ts'
 
@@ -57,46 +50,21 @@ Examples:
 }
 
 async function run(world: World, options: RunOptions): Promise<void> {
-  const at = instanceOf(options)
   if (options.once !== true && (options.from?.length ?? 0) > 1) {
     throw new NightjarError(
       'config_invalid',
       'Cannot watch several sources at once: give one --from, or --once to take in all of them',
     )
   }
-  const log = createLog(world)
-  const ground = await openGround(options.home, at)
-  try {
-    const broker = await startBroker(ground, log, world.env)
-    const progress = createProgress({ world, broker, quiet: options.json === true })
-    try {
-      const started = performance.now()
-      const intake = await takeIn(world, options, ground, broker, log, progress.watch)
-      if (options.once === true) await Promise.race([broker.idle(world.signal), broker.failed])
-      else await Promise.race([aborted(world.signal), broker.failed])
-      progress.stop()
-      if (options.once === true && !world.signal.aborted) {
-        await report(world, options, ground, broker, intake, (performance.now() - started) / 1000)
-      }
-    } finally {
-      progress.stop()
-      await broker.close()
-    }
-    log('broker_stopped', { reason: world.signal.aborted ? 'asked to' : 'all is done' })
-  } finally {
-    await ground.close()
-  }
+  await runSession(world, options, (session) => takeIn(world, options, session))
 }
 
 /** Take in every source, one after the other; answers what came. */
 async function takeIn(
   world: World,
   options: RunOptions,
-  ground: Ground,
-  broker: Broker,
-  log: Log,
-  watch: (intake: Intake) => void,
-): Promise<{ records: number; bytes: number }> {
+  { ground, broker, log, watch }: Session,
+): Promise<Taken> {
   const store = await ground.bucket('broker_files')
   const relay = await relayTo(ground, log)
   const total = { records: 0, bytes: 0 }
@@ -132,33 +100,4 @@ function nightOfPath(path: string): Night | undefined {
     .split(/[/.]/)
     .map((part) => nightOfTopic(part))
     .find((night) => night !== undefined)
-}
-
-async function report(
-  world: World,
-  options: RunOptions,
-  ground: Ground,
-  broker: Broker,
-  taken: { records: number; bytes: number },
-  seconds: number,
-): Promise<void> {
-  const nights = await knownNights(await ground.bucket('broker_files'))
-  const audits = []
-  for (const night of nights) {
-    audits.push(await auditOf(ground, broker.query, night, world.now()))
-  }
-  if (options.json === true) {
-    const records = audits.map(({ record }) => record)
-    world.out(`${JSON.stringify({ ...taken, seconds, nights: records }, null, 2)}\n`)
-  } else {
-    world.out(await formatSummary({ world, ground, broker, taken, seconds, audits }))
-  }
-  if (audits.some(({ record }) => record.state !== 'complete')) world.exit(1)
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -92,6 +92,14 @@ export function groupId(at: Instance, user?: string): string {
   return user === undefined ? name : `${user}-${name}`
 }
 
+/**
+ * A group reads one topic: in a group whose members subscribe to different topics, the leader divides
+ * only those that it knows, and the others are read by nobody.
+ */
+export function topicGroup(group: string, kafkaTopic: string): string {
+  return `${group}-${kafkaTopic}`
+}
+
 /** An archived packet: `{kafka topic}/{objectId}/{candid}.avro`. */
 export function archiveName(kafkaTopic: string, objectId: string, candid: bigint): string {
   return `${kafkaTopic}/${objectId}/${candid}.avro`

@@ -51,3 +51,23 @@ export function nightBegin(night: Night, survey: Survey): Date {
 export function nightOfDate(date: Date): Night {
   return date.toISOString().slice(0, 10).replaceAll('-', '')
 }
+
+const mostNights = 100
+
+/** The nights from one to another, both included. Throws where that is none, or very many. */
+export function nightsBetween(first: Night, last: Night): Night[] {
+  const nights: Night[] = []
+  const at = new Date(`${first.slice(0, 4)}-${first.slice(4, 6)}-${first.slice(6)}T00:00:00Z`)
+  for (
+    ;
+    nightOfDate(at) <= last && nights.length <= mostNights;
+    at.setUTCDate(at.getUTCDate() + 1)
+  ) {
+    nights.push(nightOfDate(at))
+  }
+  if (nights.length > 0 && nights.length <= mostNights) return nights
+  throw new NightjarError(
+    'config_invalid',
+    `Cannot take nights ${first} to ${last}: they must ascend, and be ${mostNights} at most`,
+  )
+}

@@ -14,6 +14,9 @@ export interface Queue<T> {
   end(): void
   /** The iteration throws at once. */
   fail(error: unknown): void
+  /** How many were taken out, ever. */
+  taken(): number
+  isEmpty(): boolean
   items(signal: AbortSignal): AsyncGenerator<T>
 }
 
@@ -22,6 +25,7 @@ export function createQueue<T>(maxBytes: number): Queue<T> {
   let held: ({ item: T; bytes: number } | undefined)[] = []
   let head = 0
   let bytes = 0
+  let taken = 0
   let ended = false
   let failure: { error: unknown } | undefined
   let wakeTaker = (): void => {}
@@ -66,6 +70,8 @@ export function createQueue<T>(maxBytes: number): Queue<T> {
       release()
       wakeTaker()
     },
+    taken: () => taken,
+    isEmpty: () => head >= held.length,
     async *items(signal) {
       const stop = (): void => wakeTaker()
       signal.addEventListener('abort', stop)
@@ -84,6 +90,7 @@ export function createQueue<T>(maxBytes: number): Queue<T> {
             head = 0
           }
           bytes -= next.bytes
+          taken++
           if (bytes < maxBytes) release()
           yield next.item
         }

@@ -40,6 +40,8 @@ export interface KafkaSource extends Source {
   renew(): Promise<void>
   /** Offsets behind the high watermarks, and what is handed out: for metrics and for the curious. */
   lag(): { partition: number; next: bigint; high: bigint; committed: bigint | undefined }[]
+  /** kafkajs shows signs of life, and what it fetched is being taken: for a watchdog outside. */
+  getsOn(): boolean
   /** How often a new connection or membership was begun. */
   connections(): number
 }
@@ -65,6 +67,7 @@ export async function openKafkaSource(options: KafkaSourceOptions): Promise<Kafk
   let connections = 0
   let flushing: Promise<void> | undefined
   let savedAt = performance.now()
+  let takenBefore = 0
 
   let kafka = await options.connect()
   let admin = await connectAdmin(kafka)
@@ -285,6 +288,13 @@ export async function openKafkaSource(options: KafkaSourceOptions): Promise<Kafk
         next: positions.next(partition) ?? committed.get(partition) ?? 0n,
         committed: committed.get(partition),
       })),
+    getsOn() {
+      const taken = queue.taken()
+      const moved = taken !== takenBefore || queue.isEmpty()
+      takenBefore = taken
+      const silent = performance.now() - (membership?.lastSign() ?? performance.now())
+      return moved && silent < silenceMs / 2
+    },
     connections: () => connections,
     async close() {
       if (membership !== undefined) await settle(membership)

@@ -2,7 +2,7 @@
  * Is a night's topic there, and is there anything in it? A topic that is advertised may be empty, or
  * its records may have expired: its name in a list says nothing, watermarks do.
  */
-import type { Admin } from 'kafkajs'
+import type { Admin, Kafka } from 'kafkajs'
 
 import type { Log } from '../../core/log.ts'
 import { sentenceOf } from '../../core/errors.ts'
@@ -15,6 +15,17 @@ export interface TopicReport {
   topic: string
   state: TopicState
   partitions: Watermarks[]
+}
+
+/** Do something with an admin connection of its own. */
+export async function withAdmin<T>(kafka: Kafka, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = kafka.admin({ retry: { initialRetryTime: 200, maxRetryTime: 2000, retries: 3 } })
+  try {
+    await admin.connect()
+    return await work(admin)
+  } finally {
+    await admin.disconnect().catch(() => {})
+  }
 }
 
 /** Ask for a topic by its exact name. A probe never creates it. */

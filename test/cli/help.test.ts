@@ -15,6 +15,12 @@ Commands:
   run [options]                Run the whole broker here: take alerts in, archive them, store them
                                as rows, pick out extragalactic transients, and keep the ledger of
                                what became of each.
+  consume [options]            Run the whole broker here on a Kafka stream: every record of a
+                               night’s topic, each accounted for. Goes on where the last commit left
+                               it.
+  topics [options]             Show the topics of a Kafka stream: absent, empty, has data or
+                               expired, and how far they are taken in. The last nights, if none is
+                               named.
   simulate [options]           make a night of synthetic alerts, with the truth beside it
   audit [options]              Prove by identity (Kafka topic, partition, offset) what became of
                                every alert of a night: at each stage, what exists minus what is
@@ -161,6 +167,65 @@ Options:
   -h, --help       display help for command
 `
 
+const consumeHelp = `Usage: nightjar consume [options]
+
+Run the whole broker here on a Kafka stream: every record of a night’s topic, each accounted for.
+Goes on where the last commit left it.
+
+Options:
+  --wait                  wait for the topic to be there and to have data
+  --deadline <time>       how long to wait at most: 90s, 30m, 12h (default: 12h)
+  --once                  end at the topic’s end of now, finish every stage, and audit
+  --rate <n>              alerts a second at most
+  --json                  print the summary as JSON
+  --home <dir>            folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>         whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --config <file>         the configuration (nightjar.toml, or NIGHTJAR_CONFIG)
+  --stream <name>         a stream of the configuration; the survey’s if absent
+  --brokers <address...>  host:port of Kafka brokers, without a configuration
+  --night <date>          UTC date of the night; tonight if absent
+  --nights <from..to>     several nights, 20261119..20261121
+  --topic <name...>       Kafka topics by their exact names, instead of a night’s
+  -h, --help              display help for command
+
+Several nights (--nights) are caught up one after the other, each to its end; those whose topics are
+absent or expired are said and passed over. Without --once the last one goes on until Ctrl-C. A home
+is a consumer group of its own, unless the configuration names an instance.
+The exit status is 0 only if nothing is missing, 1 also where there was nothing to consume.
+
+Examples:
+  $ nightjar consume --night 20261121 --wait --deadline 12h
+  $ nightjar consume --nights 20261115..20261121 --once
+  $ nightjar consume --brokers localhost:9092 --topic ztf_20261121_programid1 --once
+`
+
+const topicsHelp = `Usage: nightjar topics [options]
+
+Show the topics of a Kafka stream: absent, empty, has data or expired, and how far they are taken
+in. The last nights, if none is named.
+
+Options:
+  --partitions            a line for each partition
+  --json                  print as JSON
+  --home <dir>            folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>         whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --config <file>         the configuration (nightjar.toml, or NIGHTJAR_CONFIG)
+  --stream <name>         a stream of the configuration; the survey’s if absent
+  --brokers <address...>  host:port of Kafka brokers, without a configuration
+  --night <date>          UTC date of the night; tonight if absent
+  --nights <from..to>     several nights, 20261119..20261121
+  --topic <name...>       Kafka topics by their exact names, instead of a night’s
+  -h, --help              display help for command
+
+A topic is looked for by its exact name; looking never creates one. The exit status is 0 only if one
+of them has data.
+
+Examples:
+  $ nightjar topics
+  $ nightjar topics --night 20261121 --partitions
+  $ nightjar topics --brokers localhost:9092 --topic ztf_20261121_programid1 --json
+`
+
 const helps: Record<string, string> = {
   run: runHelp,
   audit: auditHelp,
@@ -168,6 +233,8 @@ const helps: Record<string, string> = {
   query: queryHelp,
   subscribe: subscribeHelp,
   status: statusHelp,
+  topics: topicsHelp,
+  consume: consumeHelp,
 }
 
 test('nightjar --help says what there is and how to begin', async () => {

@@ -199,6 +199,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
       'log.initial.task.delay.ms': '200',
       'log.retention.check.interval.ms': '500',
       'log.segment.delete.delay.ms': '0',
+      'log.message.timestamp.after.max.ms': '9223372036854775807',
       'broker.session.timeout.ms': '2500',
       'broker.heartbeat.interval.ms': '500',
       ...options.properties,

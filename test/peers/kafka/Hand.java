@@ -125,9 +125,28 @@ public class Hand {
     }
     producer.flush();
     var offsets = answer.putArray("offsets");
-    for (Future<RecordMetadata> one : sent) offsets.add(one.get().offset());
+    Map<TopicPartition, Long> last = new HashMap<>();
+    for (Future<RecordMetadata> one : sent) {
+      RecordMetadata at = one.get();
+      offsets.add(at.offset());
+      last.merge(new TopicPartition(at.topic(), at.partition()), at.offset(), Math::max);
+    }
     if (end.equals("commit")) producer.commitTransaction();
     if (end.equals("abort")) producer.abortTransaction();
+    if (!end.isEmpty()) awaitMarkers(last);
+  }
+
+  /** The markers of a transaction come a little after its end: wait until each partition has its own. */
+  static void awaitMarkers(Map<TopicPartition, Long> last) throws Exception {
+    Map<TopicPartition, OffsetSpec> ask = new HashMap<>();
+    for (TopicPartition at : last.keySet()) ask.put(at, OffsetSpec.latest());
+    ListOffsetsOptions stable = new ListOffsetsOptions(org.apache.kafka.common.IsolationLevel.READ_COMMITTED);
+    for (int turn = 0; turn < 2000; turn++) {
+      var ends = admin.listOffsets(ask, stable).all().get();
+      if (last.entrySet().stream().allMatch(e -> ends.get(e.getKey()).offset() >= e.getValue() + 2)) return;
+      Thread.sleep(5);
+    }
+    throw new IllegalStateException("no marker was written");
   }
 
   /** `count` records made of `files` in turn, over `partitions` in turn, at `rate` a second at most. */
@@ -165,7 +184,7 @@ public class Hand {
 
   static KafkaProducer<byte[], byte[]> producerOf(JsonNode command) {
     String compression = command.path("compression").asText("none");
-    String transactional = command.has("transaction") ? command.path("transactionalId").asText("hand") : "";
+    String transactional = command.has("transaction") ? "hand-" + compression : "";
     return producers.computeIfAbsent(compression + " " + transactional, key -> {
       Properties settings = new Properties();
       settings.putAll(base);

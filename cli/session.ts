@@ -1,0 +1,93 @@
+/** One run of the embedded broker around whatever takes alerts in: from its start to its report. */
+import { knownNights } from '../conductor/nights.ts'
+import type { Intake } from '../consumer/intake.ts'
+import type { Log } from '../core/log.ts'
+import { openGround, type Ground } from '../local/broker.ts'
+import { auditOf } from './audit.ts'
+import { startBroker, type Broker } from './broker.ts'
+import { instanceOf, type HomeOptions } from './embedded.ts'
+import { createLog } from './log.ts'
+import { createProgress } from './progress.ts'
+import { formatSummary } from './summary.ts'
+import type { World } from './world.ts'
+
+export interface SessionOptions extends HomeOptions {
+  once?: boolean
+  json?: boolean
+}
+
+/** What a taker of alerts is given. */
+export interface Session {
+  ground: Ground
+  broker: Broker
+  log: Log
+  /** Let the progress line tell of this intake from now on. */
+  watch(intake: Intake): void
+}
+
+export interface Taken {
+  records: number
+  bytes: number
+}
+
+/**
+ * Start a home's broker, let `takeIn` take in, wait until every stage has done its part, or for the
+ * signal where it is not `--once`, and report with the audit of every night.
+ */
+export async function runSession(
+  world: World,
+  options: SessionOptions,
+  takeIn: (session: Session) => Promise<Taken>,
+): Promise<void> {
+  const log = createLog(world)
+  const ground = await openGround(options.home, instanceOf(options))
+  try {
+    const broker = await startBroker(ground, log, world.env)
+    const progress = createProgress({ world, broker, quiet: options.json === true })
+    try {
+      const started = performance.now()
+      const taken = await takeIn({ ground, broker, log, watch: progress.watch })
+      if (options.once === true) await Promise.race([broker.idle(world.signal), broker.failed])
+      else await Promise.race([aborted(world.signal), broker.failed])
+      progress.stop()
+      if (options.once === true && !world.signal.aborted) {
+        await report(world, options, ground, broker, taken, (performance.now() - started) / 1000)
+      }
+    } finally {
+      progress.stop()
+      await broker.close()
+    }
+    log('broker_stopped', { reason: world.signal.aborted ? 'asked to' : 'all is done' })
+  } finally {
+    await ground.close()
+  }
+}
+
+async function report(
+  world: World,
+  options: SessionOptions,
+  ground: Ground,
+  broker: Broker,
+  taken: Taken,
+  seconds: number,
+): Promise<void> {
+  const nights = await knownNights(await ground.bucket('broker_files'))
+  const audits = []
+  for (const night of nights) {
+    audits.push(await auditOf(ground, broker.query, night, world.now()))
+  }
+  if (options.json === true) {
+    const records = audits.map(({ record }) => record)
+    world.out(`${JSON.stringify({ ...taken, seconds, nights: records }, null, 2)}\n`)
+  } else {
+    world.out(await formatSummary({ world, ground, broker, taken, seconds, audits }))
+  }
+  if (audits.some(({ record }) => record.state !== 'complete')) world.exit(1)
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
