@@ -5,7 +5,7 @@ ROUNDS ?= 200
 MODEL ?= ../shared/data/salt2/models/salt2-4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check peers bench torture tables synth format
+.PHONY: help install demo test check peers bench torture tables bundle synth format
 
 help: ## list these verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ tables: install ## derive the compact model tables from a full model: make table
 
 torture: install ## kill -9 the broker ROUNDS times (200) and audit after each
 	@$(NODE) test/night/torture.ts --rounds $(ROUNDS)
+
+bundle: install ## make one bundle a stage, as Cloud Functions takes it, into dist/functions
+	@$(NODE) functions/bundle.ts
 
 synth: install ## write the cloud stack as Terraform JSON
 	@cd infra && npm ci --no-fund --no-audit --loglevel=error && ../$(NODE) main.ts

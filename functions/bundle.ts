@@ -1,0 +1,203 @@
+/**
+ * One bundle a stage, as Cloud Functions takes it: `dist/functions/{stage}/` to look at and to run, and
+ * `dist/functions/{stage}-{hash}.zip` to deploy. The name holds the hash of the content and the same
+ * sources give the same bytes, so a deployment changes when the code does and never else.
+ *
+ *     node functions/bundle.ts [stage …]
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, relative, resolve } from 'node:path'
+
+import { build, type Metafile, type Plugin } from 'esbuild'
+
+import { NightjarError } from '../core/errors.ts'
+import { stages, type StageName } from '../core/pipeline.ts'
+import { packZip, type ZipEntry } from './zip.ts'
+
+const root = resolve(import.meta.dirname, '..')
+
+/** What esbuild cannot put into a file: binaries of one platform, and the framework that loads us. */
+const external = [
+  '@google-cloud/functions-framework',
+  '@node-rs/crc32',
+  '@resvg/resvg-js',
+  'dejavu-fonts-ttf',
+]
+
+/** The Node that functions run on: the newest runtime of Cloud Functions that infra/ names. */
+const nodeMajor = '24'
+
+export interface Bundle {
+  stage: StageName
+  folder: string
+  zip: string
+  /** SHA-256 of the zip, hexadecimal. */
+  sha256: string
+  /** Bytes of the code and of the zip. */
+  codeBytes: number
+  zipBytes: number
+  /** Packages that are in it, by bytes of code, largest first. */
+  packages: { name: string; bytes: number }[]
+}
+
+/** Make the bundle of a stage below a folder. */
+export async function bundleStage(stage: StageName, out: string): Promise<Bundle> {
+  const data: ZipEntry[] = []
+  const result = await build({
+    entryPoints: [join(root, 'functions/main.ts')],
+    bundle: true,
+    write: false,
+    metafile: true,
+    outfile: 'index.js',
+    absWorkingDir: root,
+    platform: 'node',
+    target: `node${nodeMajor}`,
+    format: 'cjs',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    logLevel: 'silent',
+    external,
+    define: { 'process.env.NIGHTJAR_STAGE': JSON.stringify(stage) },
+    plugins: [oneStage(stage), dataBeside(data)],
+  })
+  const [code] = result.outputFiles
+  if (code === undefined) throw new Error('esbuild wrote nothing')
+  const inputs = result.metafile.outputs['index.js']?.inputs ?? {}
+  const outside = new Set(
+    (result.metafile.outputs['index.js']?.imports ?? []).map(({ path }) => packageOf(path)),
+  )
+  const manifest = {
+    name: `nightjar-${stage}`,
+    private: true,
+    main: 'index.js',
+    engines: { node: nodeMajor },
+    dependencies: await versionsOf(external.filter((name) => outside.has(name))),
+  }
+  const files: ZipEntry[] = [
+    { name: 'index.js', data: code.contents },
+    { name: 'package.json', data: Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`) },
+    ...data,
+  ]
+  const packed = packZip(files)
+  const sha256 = createHash('sha256').update(packed).digest('hex')
+  const folder = join(out, stage)
+  await rm(folder, { recursive: true, force: true })
+  for (const { name, data: bytes } of files) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), bytes)
+  }
+  const old = new RegExp(`^${stage}-[0-9a-f]{16}\\.zip$`)
+  for (const name of await readdir(out)) if (old.test(name)) await rm(join(out, name))
+  const zip = join(out, `${stage}-${sha256.slice(0, 16)}.zip`)
+  await writeFile(zip, packed)
+  const sizes = { codeBytes: code.contents.length, zipBytes: packed.length }
+  return { stage, folder, zip, sha256, ...sizes, packages: packagesOf(inputs) }
+}
+
+/** Leave out what belongs to other stages: code that only a dynamic import of theirs leads to. */
+function oneStage(stage: StageName): Plugin {
+  const { table } = stages[stage] as { table?: string }
+  return {
+    name: 'one-stage',
+    setup(setup) {
+      setup.onResolve({ filter: /^\.\// }, ({ kind, importer, path }) => {
+        if (kind !== 'dynamic-import') return null
+        const from = relative(root, importer)
+        const foreign =
+          (from === 'functions/handlers.ts' && !path.startsWith(`./${stage}/`)) ||
+          (from === 'cloud/ground.ts' && path === './subscription.ts') ||
+          (from === 'cloud/ground.ts' && /^\.\/tables?\.ts$/.test(path) && table === undefined)
+        return foreign ? { path, external: true } : null
+      })
+    },
+  }
+}
+
+/**
+ * A module of ours that reads files from its own folder finds them beside the bundle, in a folder of the
+ * same name: they are taken along, and the module is told where.
+ */
+function dataBeside(data: ZipEntry[]): Plugin {
+  return {
+    name: 'data-beside',
+    setup(setup) {
+      setup.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        if (path.includes('node_modules')) return null
+        const text = await readFile(path, 'utf8')
+        if (!text.includes('import.meta')) return null
+        const folder = relative(root, dirname(path))
+        for (const entry of await readdir(dirname(path), {
+          recursive: true,
+          withFileTypes: true,
+        })) {
+          const file = join(entry.parentPath, entry.name)
+          const name = relative(root, file)
+          if (!entry.isFile() || /\.(ts|md)$/.test(name)) continue
+          if (data.some((known) => known.name === name)) continue
+          data.push({ name, data: await readFile(file) })
+        }
+        const here = `require('node:path').join(__dirname, ${JSON.stringify(folder)})`
+        const contents = text.replaceAll('import.meta.dirname', here)
+        if (contents.includes('import.meta')) {
+          throw new Error(`Cannot bundle ${folder}: of import.meta only dirname is understood`)
+        }
+        return { contents, loader: 'ts' }
+      })
+    },
+  }
+}
+
+/** The exact versions that are installed here. */
+async function versionsOf(names: readonly string[]): Promise<Record<string, string>> {
+  const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const versions = names.map((name) => {
+    const version = dependencies[name]
+    if (version === undefined) throw new Error(`package.json has no ${name}`)
+    return [name, version]
+  })
+  return Object.fromEntries(versions) as Record<string, string>
+}
+
+const packageOf = (path: string): string => /^(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path
+
+function packagesOf(inputs: Metafile['outputs'][string]['inputs']): Bundle['packages'] {
+  const sizes = new Map<string, number>()
+  for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
+    const inside = path.split('node_modules/').at(-1) ?? path
+    const name = path.includes('node_modules/') ? packageOf(inside) : 'nightjar'
+    sizes.set(name, (sizes.get(name) ?? 0) + bytesInOutput)
+  }
+  const packages = [...sizes].map(([name, bytes]) => ({ name, bytes }))
+  return packages.sort((a, b) => b.bytes - a.bytes)
+}
+
+/** Check the stages that are asked for. */
+function parseStages(words: readonly string[]): StageName[] {
+  const known = Object.keys(stages) as StageName[]
+  if (words.length === 0) return known
+  return words.map((word) => {
+    const stage = known.find((name) => name === word)
+    if (stage !== undefined) return stage
+    throw new NightjarError(
+      'config_invalid',
+      `Cannot bundle stage "${word}": known are ${known.join(', ')}`,
+    )
+  })
+}
+
+if (import.meta.main) {
+  const out = join(root, 'dist/functions')
+  await mkdir(out, { recursive: true })
+  for (const stage of parseStages(process.argv.slice(2))) {
+    const { zip, codeBytes, zipBytes, packages } = await bundleStage(stage, out)
+    const sdks = packages.filter(({ name }) => name.startsWith('@google-cloud/'))
+    process.stdout.write(
+      `${relative(root, zip)}  ${(codeBytes / 1e6).toFixed(1)} MB of code, ` +
+        `${(zipBytes / 1e6).toFixed(1)} MB packed: ${sdks.map(({ name }) => name).join(', ')}\n`,
+    )
+  }
+}

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { after, before, test } from 'node:test'
+
+import { openStore } from '../../cloud/store.ts'
+import { openStores } from '../../cloud/stores.ts'
+import { openTopics } from '../../cloud/topics.ts'
+import { archiveName, bucketName, topicName } from '../../core/names.ts'
+import { topicsOf } from '../../core/pipeline.ts'
+import { bundleStage, type Bundle } from '../../functions/bundle.ts'
+import { fixPacket } from '../../schemas/fix.ts'
+import {
+  freePort,
+  skipWithoutGcs,
+  skipWithoutPubsub,
+  startGcs,
+  startPubsub,
+} from '../cloud/emulators.ts'
+import { repository, startProgram } from '../night/harness.ts'
+import { cameFrom, exampleRecord, packetOf } from './fakes.ts'
+
+// Below the repository, since what is not bundled is found in its packages.
+mkdirSync(join(repository, '.nightjar'), { recursive: true })
+const dir = mkdtempSync(join(repository, '.nightjar/bundle-'))
+after(() => rmSync(dir, { recursive: true }))
+let archive: Bundle
+before(async () => {
+  archive = await bundleStage('archive', dir)
+})
+
+test('a bundle is the same bytes again, and its zip is named after them', async () => {
+  const again = mkdtempSync(join(dir, 'again-'))
+  const second = await bundleStage('archive', again)
+  assert.equal(second.sha256, archive.sha256)
+  assert.equal(basename(second.zip), `archive-${second.sha256.slice(0, 16)}.zip`)
+  assert.deepEqual(readFileSync(second.zip), readFileSync(archive.zip))
+})
+
+test('a bundle has the code of its stage and no other, and the schemas that it reads', async () => {
+  const exgalac = await bundleStage('exgalac', dir)
+  const code = readFileSync(join(archive.folder, 'index.js'), 'utf8')
+  assert.match(code, /other bytes stand under/)
+  assert.doesNotMatch(code, /no_pointsource_counterpart/)
+  assert.match(readFileSync(join(exgalac.folder, 'index.js'), 'utf8'), /no_pointsource_counterpart/)
+  for (const { packages } of [archive, exgalac]) {
+    const foreign = packages.filter(({ name }) => /bigquery|duckdb|resvg|kafkajs/.test(name))
+    assert.deepEqual(foreign, [])
+  }
+  assert.ok(readFileSync(join(archive.folder, 'schemas/lsst/7.0/alert.avsc')).length > 1000)
+  assert.deepEqual(JSON.parse(readFileSync(join(archive.folder, 'package.json'), 'utf8')), {
+    name: 'nightjar-archive',
+    private: true,
+    main: 'index.js',
+    engines: { node: '24' },
+    dependencies: { '@google-cloud/functions-framework': '5.0.5', '@node-rs/crc32': '1.10.8' },
+  })
+})
+
+const framework = join(repository, 'node_modules/.bin/functions-framework')
+const node = join(repository, 'node_modules/.bin/node')
+
+function serve(port: number, env: Record<string, string>) {
+  const words = [framework, `--source=${archive.folder}`, '--target=archive', `--port=${port}`]
+  return startProgram(node, [...words, '--signature-type=cloudevent'], { env })
+}
+
+test('a wrong environment stops the start with a sentence that names every fault', async () => {
+  const { status, err } = await serve(await freePort(), { NIGHTJAR_SURVEY: 'sdss' }).ended
+  assert.equal(status, 1)
+  assert.match(
+    err,
+    /Cannot read the environment: GOOGLE_CLOUD_PROJECT is not set; survey "sdss": known are ztf and lsst/,
+  )
+})
+
+const at = { survey: 'ztf', project: 'bundled' } as const
+const packet = packetOf(exampleRecord())
+
+test(
+  'the bundle serves CloudEvents: stored, dead-lettered, refused while the bucket is missing, flushed at SIGTERM',
+  { skip: skipWithoutPubsub || skipWithoutGcs },
+  async () => {
+    const pubsub = await startPubsub()
+    const gcs = await startGcs()
+    const topics = await openTopics({ project: at.project, emulator: pubsub.host })
+    const stores = openStores({ project: at.project, emulator: gcs.host })
+    const port = await freePort()
+    const running = serve(port, {
+      GOOGLE_CLOUD_PROJECT: at.project,
+      PUBSUB_EMULATOR_HOST: pubsub.host,
+      STORAGE_EMULATOR_HOST: gcs.host,
+    })
+    try {
+      for (const word of topicsOf('ztf')) await topics.pubsub.createTopic(topicName(at, word))
+      for (const word of ['ledger', 'dead_letter'] as const) {
+        await topics.pubsub.createSubscription(topicName(at, word), `watch_${word}`)
+      }
+      await stores.storage.createBucket(bucketName(at, 'broker_files'))
+      await running.until(/Serving function/)
+
+      const send = async (data: Uint8Array, offset: number): Promise<number> => {
+        const message = {
+          data: Buffer.from(data).toString('base64'),
+          attributes: cameFrom(0, offset),
+          messageId: String(offset),
+          publishTime: new Date().toISOString(),
+        }
+        const response = await fetch(`http://127.0.0.1:${port}/`, {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            'ce-specversion': '1.0',
+            'ce-type': 'google.cloud.pubsub.topic.v1.messagePublished',
+            'ce-source': '//pubsub.googleapis.com/projects/bundled/topics/ztf_alert_data',
+            'ce-id': String(offset),
+          },
+          body: JSON.stringify({ message, subscription: 'projects/bundled/subscriptions/s' }),
+        })
+        await response.arrayBuffer()
+        return response.status
+      }
+
+      assert.equal(await send(packet, 1), 500, running.said().out)
+      assert.match(running.said().out, /"severity":"WARNING".*message_retried.*has no bucket/)
+
+      await stores.storage.createBucket(bucketName(at, 'alert_avro_bucket'))
+      const first = await send(packet, 1)
+      assert.equal(first, 204, running.said().out + running.said().err)
+      const second = await send(packet, 2)
+      assert.equal(second, 204, running.said().out + running.said().err)
+      assert.equal(await send(Buffer.from('poison'), 3), 204)
+
+      const store = await openStore(stores, bucketName(at, 'alert_avro_bucket'))
+      const { objectId, candid } = exampleRecord()
+      const name = archiveName('ztf_20261121_programid1', String(objectId), BigInt(String(candid)))
+      const stored = await store.read(name)
+      assert.deepEqual(Buffer.from(stored?.data ?? []), Buffer.from(fixPacket(packet).bytes))
+      assert.deepEqual(await outcomes('ledger', 3), ['1 stored', '2 duplicate', '3 dead_lettered'])
+      const [letter] = await pull('dead_letter', 1)
+      assert.equal(letter?.data.toString(), 'poison')
+
+      // Requests that are under way when the signal comes are answered.
+      const last = Array.from({ length: 20 }, (_, i) => send(packet, 10 + i))
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      running.child.kill('SIGTERM')
+      const answers = await Promise.allSettled(last)
+      const { status } = await running.ended
+      assert.equal(status, 0)
+      const done = answers.filter((one) => one.status === 'fulfilled' && one.value === 204).length
+      // One that had not arrived is refused by the closed socket; none is half done.
+      const told = done === 0 ? [] : await outcomes('ledger', done)
+      assert.ok(told.length >= done, `${told.length} told of ${done} answered`)
+      assert.ok(answers.every((one) => one.status === 'rejected' || one.value === 204))
+
+      async function pull(word: string, count: number) {
+        const found: { data: Buffer; attributes: Record<string, string> }[] = []
+        const subscription = topics.pubsub.subscription(`watch_${word}`)
+        await new Promise<void>((resolve, reject) => {
+          const timer = setTimeout(() => reject(new Error(`${found.length} of ${count}`)), 10_000)
+          subscription.on('message', (message) => {
+            message.ack()
+            found.push({ data: message.data, attributes: message.attributes })
+            if (found.length < count) return
+            clearTimeout(timer)
+            resolve()
+          })
+        })
+        await subscription.close()
+        return found
+      }
+
+      async function outcomes(word: string, count: number): Promise<string[]> {
+        const events = (await pull(word, count)).map(
+          ({ data }) => JSON.parse(data.toString()) as Record<string, unknown>,
+        )
+        return events.map((event) => `${event['kafka_offset']} ${event['outcome']}`).sort()
+      }
+    } finally {
+      running.child.kill('SIGKILL')
+      await topics.close()
+      await gcs.kill()
+      await pubsub.kill()
+    }
+  },
+)
