@@ -2,6 +2,8 @@
  * The shape of a table row in our own words. The names of the types are BigQuery's; the answers map
  * them to their engine. FLOAT32 says that the value is a float32 (BigQuery keeps it as FLOAT64).
  */
+import { NightjarError } from './errors.ts'
+
 export type ColumnType =
   | 'STRING'
   | 'BYTES'
@@ -42,4 +44,26 @@ export interface RowShape {
 export interface Row {
   shape: RowShape
   values: Readonly<Record<string, unknown>>
+}
+
+/** Both engines hold names equal that differ only in case. */
+export function sameName(name: string): string {
+  return name.toLowerCase()
+}
+
+/** The key of a row as one text, undefined where every row of the shape counts. */
+export function keyOf({ shape, values }: Row): string | undefined {
+  if (shape.key === undefined) return undefined
+  return JSON.stringify(
+    shape.key.map((name) => {
+      const value = values[name]
+      if (value === null || value === undefined) {
+        throw new NightjarError(
+          'row_rejected',
+          `Cannot store the row in "${shape.table}": its key column "${name}" has no value`,
+        )
+      }
+      return String(value)
+    }),
+  )
 }

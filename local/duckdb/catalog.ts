@@ -1,13 +1,12 @@
 /** The tables of a data set: made at first use, grown by what a row shape adds, shown by their views. */
 import type { DuckDBConnection, DuckDBType } from '@duckdb/node-api'
 
+import { checkKey, placeColumns, type PlacedColumn } from '../../core/beside.ts'
 import { NightjarError } from '../../core/errors.ts'
-import type { Column, RowShape } from '../../core/row.ts'
-import { placeColumns } from './beside.ts'
-import type { PlacedColumn } from './beside.ts'
-import { columnOf, literal, quoted, sameName, sqlType } from './columns.ts'
+import { mergeColumns } from '../../core/merge-columns.ts'
+import { sameName, type Column, type RowShape } from '../../core/row.ts'
+import { columnOf, literal, quoted, sqlType } from './columns.ts'
 import { engineSentence, isEngineFault } from './faults.ts'
-import { mergeColumns } from './merge.ts'
 import { createFill } from './writer.ts'
 import type { FillChunk } from './writer.ts'
 
@@ -102,22 +101,6 @@ export function createCatalog(dataset: string, routines: readonly string[] = [])
     standing = await readTables(connection, dataset)
     known = new WeakMap()
     read = true
-  }
-}
-
-/** What identifies a row is looked up under its name, so it cannot stand beside. */
-function checkKey(
-  { table, key = [] }: RowShape,
-  placed: readonly PlacedColumn[],
-  standing: readonly Column[],
-): void {
-  for (const { name, from, type } of placed) {
-    if (name === from || !key.includes(from)) continue
-    const there = standing.find((column) => sameName(column.name) === sameName(from))?.type
-    throw new NightjarError(
-      'row_rejected',
-      `Cannot store the row in "${table}": its key "${from}" is ${there} there and ${type} in the row`,
-    )
   }
 }
 

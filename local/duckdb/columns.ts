@@ -42,11 +42,6 @@ export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
-/** DuckDB holds names equal that differ only in case; so does BigQuery. */
-export function sameName(name: string): string {
-  return name.toLowerCase()
-}
-
 /** A column's type as SQL: `STRUCT("jd" DOUBLE, "fid" INTEGER)[]`. */
 export function sqlType(column: Column): string {
   const base = column.type === 'RECORD' ? structType(column) : sqlNames[column.type]

@@ -2,25 +2,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 
 import { NightjarError } from '../../core/errors.ts'
-import type { Column, Row, RowShape } from '../../core/row.ts'
-import { literal, quoted, sameName } from './columns.ts'
-
-/** The key of a row as one text, undefined where every row of the shape counts. */
-export function keyOf({ shape, values }: Row): string | undefined {
-  if (shape.key === undefined) return undefined
-  return JSON.stringify(
-    shape.key.map((name) => {
-      const value = values[name]
-      if (value === null || value === undefined) {
-        throw new NightjarError(
-          'row_rejected',
-          `Cannot store the row in "${shape.table}": its key column "${name}" has no value`,
-        )
-      }
-      return String(value)
-    }),
-  )
-}
+import { sameName, type Column, type Row, type RowShape } from '../../core/row.ts'
+import { literal, quoted } from './columns.ts'
 
 /**
  * Those of the rows' keys that stand in one of the tables already. The lookup goes by one column,

@@ -3,9 +3,9 @@
  * column whose type contradicts what stands under its name, in any table of the view, is stored beside
  * it, under its name and type (`mulens_record`), so that every row finds room and nothing is re-read.
  */
-import type { Column } from '../../core/row.ts'
-import { sameName } from './columns.ts'
-import { typeForBoth } from './merge.ts'
+import { NightjarError } from './errors.ts'
+import { typeForBoth } from './merge-columns.ts'
+import { sameName, type Column, type RowShape } from './row.ts'
 
 /** A column of a table, and the name that rows have its value under. */
 export interface PlacedColumn extends Column {
@@ -45,4 +45,20 @@ const fitsWith = (one: Column, other: Column): boolean =>
 
 function kindOf({ type, mode }: Column): string {
   return `${mode === 'REPEATED' ? 'repeated_' : ''}${type.toLowerCase()}`
+}
+
+/** What identifies a row is looked up under its name, so it cannot stand beside. */
+export function checkKey(
+  { table, key = [] }: RowShape,
+  placed: readonly PlacedColumn[],
+  standing: readonly Column[],
+): void {
+  for (const { name, from, type } of placed) {
+    if (name === from || !key.includes(from)) continue
+    const there = standing.find((column) => sameName(column.name) === sameName(from))?.type
+    throw new NightjarError(
+      'row_rejected',
+      `Cannot store the row in "${table}": its key "${from}" is ${there} there and ${type} in the row`,
+    )
+  }
 }

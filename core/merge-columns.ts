@@ -1,7 +1,6 @@
 /** How the columns of a table that stands take in those of a row shape: additively, or not at all. */
-import { NightjarError } from '../../core/errors.ts'
-import type { Column, ColumnType } from '../../core/row.ts'
-import { sameName } from './columns.ts'
+import { NightjarError } from './errors.ts'
+import { sameName, type Column, type ColumnType } from './row.ts'
 
 /** The narrower type of each pair is stored in the wider without loss, and in nothing else. */
 const widerOf: Readonly<Partial<Record<ColumnType, ColumnType>>> = {
