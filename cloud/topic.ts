@@ -8,6 +8,7 @@
 import { NightjarError } from '../core/errors.ts'
 import { checkMessage, messageBytes } from '../core/limits.ts'
 import type { Message, Topic } from '../core/ports.ts'
+import { createBatches } from './batches.ts'
 import { fault, kindOfFault, saidBy, type Attempted } from './faults.ts'
 import { retryPassing } from './retry.ts'
 import { checkResourceName, type Topics } from './topics.ts'
@@ -51,47 +52,16 @@ export async function openTopic(
     project,
     role: 'roles/pubsub.publisher',
   }
-  let waiting: Pending[] = []
-  let waitingBytes = 0
-  let timer: NodeJS.Timeout | undefined
   let closed = false
-  const underWay = new Set<Promise<void>>()
-
-  /** Send what is due: full requests at once, a partial one when nothing else is under way. */
-  function pump(lingered: boolean): void {
-    while (waiting.length > 0 && underWay.size < maxRequests) {
-      const full = waitingBytes >= fullBytes || waiting.length >= maxRequestMessages
-      if (!full && !lingered && !closed) {
-        if (underWay.size === 0) timer ??= setTimeout(lapse, lingerMs)
-        return
-      }
-      const sending = publishBatch(takeBatch())
-      underWay.add(sending)
-      void sending.finally(() => {
-        underWay.delete(sending)
-        pump(true)
-      })
-    }
-  }
-
-  function lapse(): void {
-    timer = undefined
-    pump(true)
-  }
-
-  function takeBatch(): Pending[] {
-    let bytes = 0
-    let count = 0
-    for (const pending of waiting) {
-      if (count > 0 && (bytes + pending.bytes > maxRequestBytes || count === maxRequestMessages)) {
-        break
-      }
-      bytes += pending.bytes
-      count++
-    }
-    waitingBytes -= bytes
-    return waiting.splice(0, count)
-  }
+  const batches = createBatches<Pending>({
+    send: publishBatch,
+    bytesOf: ({ bytes }) => bytes,
+    maxItems: maxRequestMessages,
+    maxBytes: maxRequestBytes,
+    fullBytes,
+    lingerMs,
+    maxRequests,
+  })
 
   /** Settle every message of a batch; never rejects. */
   async function publishBatch(batch: readonly Pending[]): Promise<void> {
@@ -131,16 +101,12 @@ export async function openTopic(
       }
       return new Promise((resolve, reject) => {
         const bytes = wireBytes(message)
-        waiting.push({ message, bytes, until: performance.now() + giveUpMs, resolve, reject })
-        waitingBytes += bytes
-        pump(false)
+        batches.add({ message, bytes, until: performance.now() + giveUpMs, resolve, reject })
       })
     },
     async close() {
       closed = true
-      clearTimeout(timer)
-      pump(true)
-      while (underWay.size > 0) await Promise.all(underWay)
+      await batches.drain()
     },
   }
 }

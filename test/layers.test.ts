@@ -37,7 +37,7 @@ const homes: readonly { packages: RegExp; homes: readonly string[] }[] = [
   { packages: /^(@?cdktf|@cdktn)($|[/-])/, homes: ['infra'] },
   { packages: /^libxml/, homes: ['gateways/voevent'] },
   { packages: /^kerberos$/, homes: ['consumer'] },
-  { packages: /^google-auth-library$/, homes: ['cloud'] },
+  { packages: /^(google-auth-library|@grpc\/grpc-js)$/, homes: ['cloud'] },
   { packages: /^(@resvg\/|dejavu-fonts-ttf)/, homes: ['functions/salt2'] },
   { packages: /^(smol-toml|prom-client)$/, homes: ['cli'] },
   { packages: /^astronomy-engine$/, homes: ['conductor'] },

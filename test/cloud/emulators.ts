@@ -19,6 +19,12 @@ export interface Emulator {
 const pubsubJar = join(peersDir, 'pubsub/emulator.jar')
 const gcsServer = join(peersDir, 'gcs/fake-gcs-server')
 const bigqueryPython = join(peersDir, 'bigquery/bin/python')
+const bigqueryLauncher = join(import.meta.dirname, '../peers/bigquery_emulator.py')
+/** DuckDB looks for its extensions below the home directory. */
+const bigqueryHome = join(peersDir, 'bigquery/home')
+
+// Not on Google's machines there is nobody to ask for credentials, and asking takes seconds.
+process.env['METADATA_SERVER_DETECTION'] ??= 'none'
 
 const remedy = 'run "make peers"'
 export const skipWithoutPubsub = skipWithout(pubsubJar, remedy)
@@ -57,6 +63,22 @@ export function startGcs(notices?: {
     (host) => answers(`http://${host}/storage/v1/b?project=ready`),
     notices === undefined ? {} : { PUBSUB_EMULATOR_HOST: notices.pubsub },
   )
+}
+
+/** bqemulator: BigQuery's REST at `host`, its Storage Write API at `grpc`. */
+export async function startBigquery(): Promise<Emulator & { grpc: string }> {
+  const grpcPort = await freePort()
+  const emulator = await start(
+    (port) => [
+      bigqueryPython,
+      ...[bigqueryLauncher, 'start', '--ephemeral', '--log-level', 'error'],
+      ...['--rest-host', '127.0.0.1', '--rest-port', String(port)],
+      ...['--grpc-host', '127.0.0.1', '--grpc-port', String(grpcPort)],
+    ],
+    (host) => answers(`http://${host}/bigquery/v2/projects/ready/datasets`),
+    { HOME: bigqueryHome },
+  )
+  return { ...emulator, grpc: `127.0.0.1:${grpcPort}` }
 }
 
 async function start(

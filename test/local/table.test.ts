@@ -26,7 +26,7 @@ async function rowsOf(table: Table, sql: string): Promise<Record<string, unknown
   return rows
 }
 
-tableContract('openTable()', async () => {
+tableContract('openTable()', { quote: (name) => `"${name}"`, int32: Number }, async () => {
   const table = await openTable({ file: newFile(), dataset })
   return { table, cleanup: () => table.close() }
 })
