@@ -107,7 +107,9 @@ export function bandTable(
   const dispersion = new Float64Array(zs.length)
   const least = new Float64Array(zs.length)
   const acrossWave = new Float64Array(4)
-  const spread = Array.from({ length: terms }, () => new Float64Array(width))
+  // For each wavelength of the model, what it adds to each term.
+  const spread = new Float64Array(width * terms)
+  const sums = new Float64Array(terms)
 
   for (const [iz, z] of zs.entries()) {
     const a = 1 / (1 + z)
@@ -119,33 +121,35 @@ export function bandTable(
       (wave) => (2 * law.at(wave * a) - bottom - top) / (top - bottom),
       terms,
     )
-    for (const line of spread) line.fill(0)
+    spread.fill(0)
     let from = width
     let to = 0
-    for (const [k, wave] of nodes.wave.entries()) {
+    for (let k = 0; k < nodes.wave.length; k++) {
+      const wave = nodes.wave[k] ?? NaN
       const weight = wave * (nodes.transmission[k] ?? 0) * a * unit
       const cell = cellOf(m0.wave, wave * a)
       cubicWeights(fractionOf(m0.wave, cell, wave * a), acrossWave)
       from = Math.min(from, cell - 1)
       to = Math.max(to, cell + 3)
-      for (const [j, line] of spread.entries()) {
-        const part = weight * (basis[k * terms + j] ?? 0)
-        for (let q = 0; q < 4; q++) {
-          const at = cell - 1 + q
-          line[at] = (line[at] ?? 0) + part * (acrossWave[q] ?? 0)
+      for (let q = 0; q < 4; q++) {
+        const part = weight * (acrossWave[q] ?? 0)
+        const at = (cell - 1 + q) * terms
+        for (let j = 0; j < terms; j++) {
+          spread[at + j] = (spread[at + j] ?? 0) + part * (basis[k * terms + j] ?? 0)
         }
       }
     }
     for (let row = 0; row < rows; row++) {
-      for (const [component, grid] of [m0, m1].entries()) {
-        const at = ((iz * rows + row) * 2 + component) * terms
-        for (const [j, line] of spread.entries()) {
-          let sum = 0
-          for (let w = Math.max(0, from); w < Math.min(width, to); w++) {
-            sum += (line[w] ?? 0) * (grid.values[row * width + w] ?? 0)
+      for (let component = 0; component < 2; component++) {
+        const { values } = component === 0 ? m0 : m1
+        sums.fill(0)
+        for (let w = Math.max(0, from); w < Math.min(width, to); w++) {
+          const value = values[row * width + w] ?? 0
+          for (let j = 0; j < terms; j++) {
+            sums[j] = (sums[j] ?? 0) + value * (spread[w * terms + j] ?? 0)
           }
-          flux[at + j] = sum
         }
+        flux.set(sums, ((iz * rows + row) * 2 + component) * terms)
       }
     }
     const fitted = projection(nodes, basis, terms)

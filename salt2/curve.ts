@@ -2,7 +2,15 @@ import { tableZeroPoint } from './band-table.ts'
 import type { Model } from './model.ts'
 import { parameterNames, type Fit, type ModelCurve } from './result.ts'
 import { settle } from './settings.ts'
-import { moveTo, pointAt, pointValues, recolour, relativeVariance, sliceOf } from './slice.ts'
+import {
+  dispersionOf,
+  moveTo,
+  pointAt,
+  pointValues,
+  recolour,
+  relativeVariance,
+  takeSlice,
+} from './slice.ts'
 
 const point = new Float64Array(pointValues)
 
@@ -27,7 +35,7 @@ export function modelCurve(
   if (table === undefined) return curve
 
   const { z, t0, x0, x1, c } = fit.parameters
-  const slice = sliceOf(table, settings.dust, settings.free)
+  const slice = takeSlice(table, settings.dust, settings.free)
   moveTo(slice, z)
   recolour(slice, c)
   const a = 1 / (1 + z)
@@ -54,7 +62,7 @@ export function modelCurve(
     const value = x0 * of(0)
     flux[i] = value * scale
     parameterError[i] = Math.sqrt(Math.max(0, variance)) * scale
-    const relative = value === 0 ? 0 : relativeVariance(slice, phase, x1) + slice.dispersion ** 2
+    const relative = value === 0 ? 0 : relativeVariance(slice, phase, x1) + dispersionOf(slice) ** 2
     modelError[i] = Math.abs(value) * Math.sqrt(relative) * scale
   }
   return curve

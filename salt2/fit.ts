@@ -2,7 +2,6 @@ import {
   addModelCovariance,
   apparentB,
   likelihoodOf,
-  measuredVariance,
   parameterCount,
   pullsOf,
   type Likelihood,
@@ -21,14 +20,18 @@ import {
   type FitResult,
   type Parameters,
 } from './result.ts'
-import { sliceOf } from './slice.ts'
+import { takeSlice } from './slice.ts'
 import { guess, searchStarts } from './starts.ts'
 
 /** More points than this no survey has of a supernova: they are refused, so that time is bounded. */
 const mostPoints = 20_000
+/** Descents from places of a grid, and one from a guess. */
+const mostStarts = 4
 /** Rounds of the phase cut and of the model covariance; sncosmo ends after as many. */
 const mostCuts = 10
 const mostRounds = 22
+/** Days that a first guess of the date may be off. */
+const margin = 3
 /** The model covariance has settled when nothing moves by more than this many deviations. */
 const settled = 0.1
 
@@ -75,7 +78,7 @@ export function fitSalt2(photometry: Photometry, model: Model, options: FitOptio
 
   const slices = points.bands.flatMap(({ band }) => {
     const table = tableOf(band)
-    return table === undefined ? [] : [sliceOf(table, settings.dust, settings.free)]
+    return table === undefined ? [] : [takeSlice(table, settings.dust, settings.free)]
   })
   const likelihood = likelihoodOf(points, slices, settings.priors)
   const found = seek(likelihood, settings)
@@ -107,13 +110,18 @@ function seek(likelihood: Likelihood, settings: Settings): Found | string {
   const guessed = guess(likelihood, middle, settings.minSignal)
   const domain = domainOf(likelihood.points, settings, guessed)
   let rounds = 1
-  let taking = cut(likelihood, guessed, phaseRange)
-  if (taking < settings.minPoints) return afterCut(taking, settings)
+  // A guess is some days off. A point that is late by as much would pull the date towards itself until it
+  // is within the phases, and stay: better to begin without it.
+  const early = phaseRange === null ? null : ([phaseRange[0], phaseRange[1] - margin] as const)
+  if (cut(likelihood, guessed, early) < settings.minPoints) {
+    const taking = cut(likelihood, guessed, phaseRange)
+    if (taking < settings.minPoints) return afterCut(taking, settings)
+  }
   let best = search(likelihood, guessed, domain, settings)
 
-  const seen = new Set([maskOf(likelihood)])
+  const seen = new Set(phaseRange === null ? [] : [maskOf(likelihood)])
   const recut = (): boolean | string => {
-    taking = cut(likelihood, best.parameters, phaseRange)
+    const taking = cut(likelihood, best.parameters, phaseRange)
     if (taking < settings.minPoints) return afterCut(taking, settings)
     const mask = maskOf(likelihood)
     return !seen.has(mask) && seen.add(mask).size > 0
@@ -131,7 +139,6 @@ function seek(likelihood: Likelihood, settings: Settings): Found | string {
   if (settings.modelCovariance) {
     for (let i = 0; i < mostRounds; i++) {
       const before = best.parameters
-      measuredVariance(likelihood)
       addModelCovariance(likelihood, before)
       best = minimise(likelihood, before, domain)
       rounds += 1
@@ -158,16 +165,10 @@ function search(
     c: settings.c,
     t0: [domain.lower[1] ?? -Infinity, domain.upper[1] ?? Infinity] as const,
   }
-  const starts = searchStarts(
-    likelihood,
-    guessed,
-    settings.redshifts,
-    bounds,
-    settings.free ? 4 : 3,
-  )
+  const starts = searchStarts(likelihood, guessed, settings.redshifts, bounds, mostStarts)
   let best = minimise(likelihood, starts[0] ?? guessed, domain)
-  for (const start of starts.length === 0 ? [] : [...starts.slice(1), guessed]) {
-    const other = minimise(likelihood, start, domain)
+  for (const start of starts.slice(1)) {
+    const other = minimise(likelihood, start, domain, best)
     if (other.at.chisq < best.at.chisq) best = other
   }
   return best

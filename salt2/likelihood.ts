@@ -1,6 +1,14 @@
 import type { Priors } from './options.ts'
 import type { Points } from './points.ts'
-import { moveTo, pointAt, pointValues, recolour, relativeVariance, type Slice } from './slice.ts'
+import {
+  dispersionOf,
+  moveTo,
+  pointAt,
+  pointValues,
+  recolour,
+  relativeVariance,
+  type Slice,
+} from './slice.ts'
 
 /**
  * χ² of a light curve and its derivatives. Parameters are a vector z, t0 (days since the points' origin),
@@ -17,6 +25,8 @@ export interface Likelihood {
   readonly variance: Float64Array
   /** The deviation that points of a band have in common: their colour dispersion times their flux. */
   readonly common: Float64Array
+  /** There is such a thing. */
+  correlated: boolean
   readonly model: Float64Array
   readonly jacobian: Float64Array
   evaluations: number
@@ -53,6 +63,7 @@ export function likelihoodOf(
     used: new Uint8Array(count).fill(1),
     variance: points.variance.slice(),
     common: new Float64Array(count),
+    correlated: false,
     model: new Float64Array(count),
     jacobian: new Float64Array(count * parameterCount),
     evaluations: 0,
@@ -60,14 +71,6 @@ export function likelihoodOf(
 }
 
 const point = new Float64Array(pointValues)
-
-/** Bring all slices to a redshift and a colour. */
-export function moveSlices({ slices }: Likelihood, z: number, c: number): void {
-  for (const slice of slices) {
-    moveTo(slice, z)
-    recolour(slice, c)
-  }
-}
 
 /** The model's fluxes of the points that take part, and their derivatives. */
 function evaluate(likelihood: Likelihood, parameters: Float64Array): void {
@@ -79,12 +82,13 @@ function evaluate(likelihood: Likelihood, parameters: Float64Array): void {
   const c = parameters[4] ?? 0
   const a = 1 / (1 + z)
   likelihood.evaluations += 1
-  moveSlices(likelihood, z, c)
   const { time } = points
   for (let b = 0; b < slices.length; b++) {
     const slice = slices[b]
     const band = points.bands[b]
     if (slice === undefined || band === undefined) continue
+    moveTo(slice, z)
+    recolour(slice, c)
     for (let i = band.from; i < band.to; i++) {
       if (used[i] === 0) continue
       const phase = ((time[i] ?? 0) - t0) * a
@@ -107,41 +111,114 @@ const shared = new Float64Array(parameterCount)
 /** χ² at some parameters, into `out`. */
 export function assess(likelihood: Likelihood, parameters: Float64Array, out: Quadratic): void {
   evaluate(likelihood, parameters)
-  const { points, used, variance, common, model, jacobian } = likelihood
+  const { points, used, variance, model, jacobian } = likelihood
   const { gradient, curvature } = out
-  gradient.fill(0)
-  curvature.fill(0)
   let chisq = 0
-  for (let b = 0; b < points.bands.length; b++) {
-    const band = points.bands[b]
-    if (band === undefined) continue
-    // What a band has in common is one more direction of its covariance: Sherman and Morrison's formula.
+  let g0 = 0
+  let g1 = 0
+  let g2 = 0
+  let g3 = 0
+  let g4 = 0
+  let c00 = 0
+  let c10 = 0
+  let c11 = 0
+  let c20 = 0
+  let c21 = 0
+  let c22 = 0
+  let c30 = 0
+  let c31 = 0
+  let c32 = 0
+  let c33 = 0
+  let c40 = 0
+  let c41 = 0
+  let c42 = 0
+  let c43 = 0
+  let c44 = 0
+  // Written out: this is where fits spend their time.
+  for (let i = 0; i < points.count; i++) {
+    if (used[i] === 0) continue
+    const weight = 1 / (variance[i] ?? 1)
+    const residual = (points.flux[i] ?? 0) - (model[i] ?? 0)
+    const at = i * parameterCount
+    const j0 = jacobian[at] ?? 0
+    const j1 = jacobian[at + 1] ?? 0
+    const j2 = jacobian[at + 2] ?? 0
+    const j3 = jacobian[at + 3] ?? 0
+    const j4 = jacobian[at + 4] ?? 0
+    const w0 = weight * j0
+    const w1 = weight * j1
+    const w2 = weight * j2
+    const w3 = weight * j3
+    const w4 = weight * j4
+    chisq += residual * residual * weight
+    g0 += w0 * residual
+    g1 += w1 * residual
+    g2 += w2 * residual
+    g3 += w3 * residual
+    g4 += w4 * residual
+    c00 += w0 * j0
+    c10 += w1 * j0
+    c11 += w1 * j1
+    c20 += w2 * j0
+    c21 += w2 * j1
+    c22 += w2 * j2
+    c30 += w3 * j0
+    c31 += w3 * j1
+    c32 += w3 * j2
+    c33 += w3 * j3
+    c40 += w4 * j0
+    c41 += w4 * j1
+    c42 += w4 * j2
+    c43 += w4 * j3
+    c44 += w4 * j4
+  }
+  gradient[0] = g0
+  gradient[1] = g1
+  gradient[2] = g2
+  gradient[3] = g3
+  gradient[4] = g4
+  curvature[0] = c00
+  curvature[5] = c10
+  curvature[6] = c11
+  curvature[10] = c20
+  curvature[11] = c21
+  curvature[12] = c22
+  curvature[15] = c30
+  curvature[16] = c31
+  curvature[17] = c32
+  curvature[18] = c33
+  curvature[20] = c40
+  curvature[21] = c41
+  curvature[22] = c42
+  curvature[23] = c43
+  curvature[24] = c44
+  if (likelihood.correlated) chisq -= inCommon(likelihood, out)
+  out.priorChisq = likelihood.priors === null ? 0 : addPriors(likelihood.priors, parameters, out)
+  out.chisq = chisq + out.priorChisq
+}
+
+/**
+ * What the points of a band have in common is one more direction of its covariance: by Sherman and
+ * Morrison's formula it takes something off. Answers how much of χ².
+ */
+function inCommon(likelihood: Likelihood, { gradient, curvature }: Quadratic): number {
+  const { points, used, variance, common, model, jacobian } = likelihood
+  let taken = 0
+  for (const { from, to } of points.bands) {
     let size = 1
     let along = 0
     shared.fill(0)
-    for (let i = band.from; i < band.to; i++) {
+    for (let i = from; i < to; i++) {
       if (used[i] === 0) continue
-      const weight = 1 / (variance[i] ?? 1)
-      const residual = (points.flux[i] ?? 0) - (model[i] ?? 0)
       const u = common[i] ?? 0
-      const at = i * parameterCount
-      chisq += residual * residual * weight
-      if (u !== 0) {
-        size += u * u * weight
-        along += u * residual * weight
-      }
+      const weighted = u / (variance[i] ?? 1)
+      size += u * weighted
+      along += weighted * ((points.flux[i] ?? 0) - (model[i] ?? 0))
       for (let p = 0; p < parameterCount; p++) {
-        const weighted = weight * (jacobian[at + p] ?? 0)
-        gradient[p] = (gradient[p] ?? 0) + weighted * residual
-        if (u !== 0) shared[p] = (shared[p] ?? 0) + weighted * u
-        const line = p * parameterCount
-        for (let q = 0; q <= p; q++) {
-          curvature[line + q] = (curvature[line + q] ?? 0) + weighted * (jacobian[at + q] ?? 0)
-        }
+        shared[p] = (shared[p] ?? 0) + weighted * (jacobian[i * parameterCount + p] ?? 0)
       }
     }
-    if (size === 1) continue
-    chisq -= (along * along) / size
+    taken += (along * along) / size
     for (let p = 0; p < parameterCount; p++) {
       const part = (shared[p] ?? 0) / size
       gradient[p] = (gradient[p] ?? 0) - part * along
@@ -151,8 +228,7 @@ export function assess(likelihood: Likelihood, parameters: Float64Array, out: Qu
       }
     }
   }
-  out.priorChisq = likelihood.priors === null ? 0 : addPriors(likelihood.priors, parameters, out)
-  out.chisq = chisq + out.priorChisq
+  return taken
 }
 
 /** How far each prior is stretched, in its deviations. */
@@ -223,15 +299,10 @@ function addResidual(residual: number, { gradient, curvature }: Quadratic): void
   }
 }
 
-/** Let the points' variances be those of the measurements alone. */
-export function measuredVariance({ points, variance, common }: Likelihood): void {
-  variance.set(points.variance)
-  common.fill(0)
-}
-
-/** Add the model's own covariance, as it is at some parameters. */
+/** Let the points' variances hold the model's own covariance, as it is at some parameters. */
 export function addModelCovariance(likelihood: Likelihood, parameters: Float64Array): void {
   evaluate(likelihood, parameters)
+  likelihood.correlated = true
   const { points, slices, used, variance, common, model } = likelihood
   const a = 1 / (1 + (parameters[0] ?? 0))
   const t0 = parameters[1] ?? 0
@@ -245,7 +316,7 @@ export function addModelCovariance(likelihood: Likelihood, parameters: Float64Ar
       const phase = ((points.time[i] ?? 0) - t0) * a
       const relative = relativeVariance(slice, phase, x1)
       variance[i] = (points.variance[i] ?? 0) + relative * flux * flux
-      common[i] = slice.dispersion * flux
+      common[i] = dispersionOf(slice) * flux
     }
   }
 }

@@ -17,7 +17,7 @@ export interface Minimum {
 
 /** A step that promises less than this is none: a thousandth of a deviation from the minimum. */
 const enough = 1e-6
-const mostSteps = 80
+const mostSteps = 200
 
 const matrix = new Float64Array(parameterCount * parameterCount)
 const step = new Float64Array(parameterCount)
@@ -25,9 +25,15 @@ const list = new Int32Array(parameterCount)
 
 /**
  * Levenberg and Marquardt's descent from a start, within bounds: a parameter that lies on a bound and
- * wants beyond it is held there for the step. Ends where a step promises nothing, or after 80.
+ * wants beyond it is held there for the step. Ends where a step promises nothing, or after 200; or where
+ * it comes so near to a minimum known already that it would end there.
  */
-export function minimise(likelihood: Likelihood, start: Float64Array, domain: Domain): Minimum {
+export function minimise(
+  likelihood: Likelihood,
+  start: Float64Array,
+  domain: Domain,
+  known?: Minimum,
+): Minimum {
   const { lower, upper, free } = domain
   let here = start.slice()
   clamp(here, domain)
@@ -64,6 +70,7 @@ export function minimise(likelihood: Likelihood, start: Float64Array, domain: Do
       ;[here, there] = [there, here]
       ;[at, next] = [next, at]
       damping = Math.max(damping * 0.1, 1e-9)
+      if (known !== undefined && isNear(known, here, at, free)) return known
       // Over a corner of χ² no step keeps its promise: then what is gained decides.
       if (gain < enough && promise < 1e-3) return { parameters: here, at, converged: true }
     } else {
@@ -75,6 +82,27 @@ export function minimise(likelihood: Likelihood, start: Float64Array, domain: Do
     }
   }
   return { parameters: here, at, converged: false }
+}
+
+/** Within half a deviation of a minimum, and no lower than it. */
+function isNear(
+  known: Minimum,
+  here: Float64Array,
+  { chisq }: Quadratic,
+  free: readonly number[],
+): boolean {
+  if (chisq < known.at.chisq || chisq > known.at.chisq + 0.5) return false
+  const { curvature } = known.at
+  let square = 0
+  for (const p of free) {
+    const dp = (here[p] ?? 0) - (known.parameters[p] ?? 0)
+    for (const q of free) {
+      if (q > p) break
+      const dq = (here[q] ?? 0) - (known.parameters[q] ?? 0)
+      square += (q === p ? 1 : 2) * dp * dq * (curvature[p * parameterCount + q] ?? 0)
+    }
+  }
+  return square < 0.25
 }
 
 /** The damped step of the listed parameters into `step`; answers how much it promises, NaN if none. */

@@ -2,7 +2,7 @@ import { tableZeroPoint } from './band-table.ts'
 import type { Model } from './model.ts'
 import type { BandPeak, Parameters } from './result.ts'
 import type { Settings } from './settings.ts'
-import { moveTo, pointAt, pointValues, recolour, shapeAt, sliceOf, type Slice } from './slice.ts'
+import { moveTo, pointAt, pointValues, recolour, shapeAt, takeSlice, type Slice } from './slice.ts'
 
 const shape = new Float64Array(2)
 const point = new Float64Array(pointValues)
@@ -19,7 +19,7 @@ export function bandPeaks(
   for (const band of model.bands) {
     const table = model.table(band, settings.redshift.min, settings.redshift.max)
     if (table === undefined) continue
-    const slice = sliceOf(table, settings.dust, settings.free)
+    const slice = takeSlice(table, settings.dust, settings.free)
     moveTo(slice, parameters.z)
     recolour(slice, parameters.c)
     const phase = highestPhase(slice, parameters.x1)
@@ -46,8 +46,8 @@ export function bandPeaks(
 
 /** The phase of the highest flux, to a hundredth of a day: by days, tenths, hundredths. */
 function highestPhase(slice: Slice, x1: number): number {
-  let middle = 5
-  let reach = 20
+  let middle = 2
+  let reach = 12
   for (const step of [1, 0.1, 0.01]) {
     let best = middle
     let highest = -Infinity

@@ -89,8 +89,8 @@ export function settle(
     : { reason: 'input_invalid', message: `Cannot fit: ${fault}` }
 }
 
-/** Some redshifts between bounds, at most 0.03 apart but never more than twelve. */
+/** Redshifts from bound to bound, some 0.03 apart but never more than twelve. */
 function between(min: number, max: number): number[] {
-  const count = Math.min(12, Math.max(3, Math.ceil((max - min) / 0.03)))
-  return Array.from({ length: count }, (_, i) => min + ((i + 0.5) * (max - min)) / count)
+  const count = Math.min(12, Math.max(3, 1 + Math.ceil((max - min) / 0.03)))
+  return Array.from({ length: count }, (_, i) => min + (i * (max - min)) / (count - 1))
 }

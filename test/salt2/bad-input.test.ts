@@ -7,7 +7,7 @@ import { fitSalt2 } from '../../salt2/fit.ts'
 import type { FitOptions } from '../../salt2/options.ts'
 import type { Photometry } from '../../salt2/photometry.ts'
 import type { FitReason } from '../../salt2/result.ts'
-import { moveTo, pointAt, recolour, sliceOf } from '../../salt2/slice.ts'
+import { moveTo, pointAt, recolour, takeSlice } from '../../salt2/slice.ts'
 
 const model = await loadModel()
 const truth = { z: 0.06, t0: 59000, x0: 2e-3, x1: 0.5, c: 0.05 }
@@ -22,7 +22,7 @@ function perfect(from = -12, to = 40): Photometry {
   for (const name of ['ztfg', 'ztfr']) {
     const table = model.table(name, truth.z, truth.z)
     assert.ok(table)
-    const slice = sliceOf(table, { law: 'ccm89', rv: 3.1, mwebv: 0 }, false)
+    const slice = takeSlice(table, { law: 'ccm89', rv: 3.1, mwebv: 0 }, false)
     moveTo(slice, truth.z)
     recolour(slice, truth.c)
     for (let day = from; day < to; day += 2) {
@@ -200,7 +200,7 @@ test('the curve of a fit goes through its points, and its error band is that of 
 test('derivatives are those of the model', () => {
   const table = model.table('ztfg', 0, 0.2)
   assert.ok(table)
-  const slice = sliceOf(table, { law: 'f99', rv: 3.1, mwebv: 0.1 }, true)
+  const slice = takeSlice(table, { law: 'f99', rv: 3.1, mwebv: 0.1 }, true)
   const at = (z: number, c: number, phase: number): Float64Array => {
     moveTo(slice, z)
     recolour(slice, c)

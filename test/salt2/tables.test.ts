@@ -8,7 +8,14 @@ import { bandFlux, relativeCovariance } from '../../salt2/exact.ts'
 import { extinctionLaw } from '../../salt2/dust.ts'
 import { sourceModel, type Model } from '../../salt2/model.ts'
 import type { Parameters } from '../../salt2/result.ts'
-import { moveTo, pointAt, recolour, relativeVariance, sliceOf } from '../../salt2/slice.ts'
+import {
+  dispersionOf,
+  moveTo,
+  pointAt,
+  recolour,
+  relativeVariance,
+  takeSlice,
+} from '../../salt2/slice.ts'
 import { decodeTables } from '../../salt2/table-codec.ts'
 import { readBand, readSource, skipWithoutSalt2 } from './model-data.ts'
 
@@ -70,10 +77,10 @@ for (const name of ['salt2-4', 'salt3-f22']) {
       const exact = relativeCovariance(source, [bandpass], parameters, time)[0] ?? NaN
       const table = model.table(band, 0, 0.25)
       assert.ok(table)
-      const slice = sliceOf(table, { law: 'ccm89', rv: 3.1, mwebv: 0 }, false)
+      const slice = takeSlice(table, { law: 'ccm89', rv: 3.1, mwebv: 0 }, false)
       moveTo(slice, parameters.z)
       recolour(slice, parameters.c)
-      const ours = relativeVariance(slice, phase, parameters.x1) + slice.dispersion ** 2
+      const ours = relativeVariance(slice, phase, parameters.x1) + dispersionOf(slice) ** 2
       off.push(Math.abs(ours / exact - 1))
     }
     off.sort((a, b) => a - b)
@@ -136,7 +143,7 @@ function fluxOf(
 ): number {
   const table = model.table(band, 0, 0.25)
   assert.ok(table)
-  const slice = sliceOf(table, { law: 'ccm89', rv: 3.1, mwebv }, false)
+  const slice = takeSlice(table, { law: 'ccm89', rv: 3.1, mwebv }, false)
   moveTo(slice, parameters.z)
   recolour(slice, parameters.c)
   pointAt(slice, phase, point)

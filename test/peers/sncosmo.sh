@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# sncosmo, for /usr/bin/python3, as Debian has it: the reference of the light-curve fit. It needs no file from
+# elsewhere: model and bandpasses are given to it.
+set -euo pipefail
+
+sncosmo=2.9.0
+python=/usr/bin/python3
+
+version() {
+  "$python" -W ignore -c 'import sncosmo, iminuit; print(sncosmo.__version__)' 2>/dev/null || true
+}
+
+if [[ $(version) != "$sncosmo" ]]; then
+  if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+    echo "peers: no sncosmo $sncosmo; on Debian: apt-get install python3-sncosmo python3-iminuit"
+    exit 0
+  fi
+  echo "peers: installing python3-sncosmo and python3-iminuit from Debian"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq >/dev/null
+  apt-get install -y -qq --no-install-recommends python3-sncosmo python3-iminuit >/dev/null
+fi
+
+echo "peers: sncosmo $(version) of Debian with iminuit $(
+  "$python" -W ignore -c 'import iminuit; print(iminuit.__version__)' 2>/dev/null
+)"
