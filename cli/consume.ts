@@ -128,6 +128,7 @@ async function takeInTopic(
   passing: boolean,
 ): Promise<Taken> {
   const group = groupFor(chosen, ground.home.path, topic)
+  const { registry } = chosen.stream
   const source = await openKafkaSource({
     connect: () => connect(chosen, log),
     topic,
@@ -138,7 +139,7 @@ async function takeInTopic(
   })
   const intake = createIntake({
     source,
-    relay: await relayTo(ground, log),
+    relay: await relayTo(ground, log, registry && { registry, env: world.env }),
     log,
     ...(options.rate !== undefined && { rate: options.rate }),
   })

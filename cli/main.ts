@@ -9,6 +9,7 @@ import { inspectCommand } from './inspect.ts'
 import { queryCommand } from './query.ts'
 import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
+import { schemasCommand } from './schemas.ts'
 import { simulateCommand } from './simulate.ts'
 import { statusCommand } from './status.ts'
 import { subscribeCommand } from './subscribe.ts'
@@ -27,6 +28,7 @@ const verbs = [
   statusCommand,
   inspectCommand,
   configCommand,
+  schemasCommand,
 ]
 
 /** The whole program, for a world. */

@@ -23,7 +23,8 @@ import { intake, stages, type StageName } from '../core/pipeline.ts'
 import type { Message, Topic } from '../core/ports.ts'
 import { openKnownGround, type Ground } from '../local/broker.ts'
 import { openTopic } from '../local/topic.ts'
-import { bundledSchemas } from '../schemas/registry.ts'
+import type { SchemaSource } from '../schemas/registry.ts'
+import { openShelf } from '../schemas/shelf.ts'
 import { nightsOf } from './audit.ts'
 import { openHomeQueries, type HomeQueries } from './door.ts'
 import { instanceOf, nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
@@ -144,7 +145,7 @@ async function sendArchived(
       continue
     }
     await pace()
-    const { data, attributes } = asTakenIn(found)
+    const { data, attributes } = asTakenIn(found, openShelf(ground.home.schemas))
     const message = messageFor(stage, data, attributes)
     await sendAgain(await ground.topic(stages[stage as StageName].reads), claims, message)
   }
@@ -152,9 +153,9 @@ async function sendArchived(
 }
 
 /** An archived packet with the attributes that the intake gives, so that filters see no difference. */
-function asTakenIn({ data, attributes }: Message): Message {
+function asTakenIn({ data, attributes }: Message, schemas: SchemaSource): Message {
   const timestamp = Number(attributes[kafkaAttributes.timestamp])
-  return toMessage({ ...occurrenceOf(attributes), timestamp, value: data }, bundledSchemas())
+  return toMessage({ ...occurrenceOf(attributes), timestamp, value: data }, schemas)
 }
 
 /** The archived packet; null also where its file cannot be read, since its source may still have it. */
@@ -245,6 +246,7 @@ async function replayNight(
   const topic: Topic =
     to === undefined ? await ground.topic('alert_data') : await openTopic(ground.messages, to)
   const pace = createPace(rate)
+  const shelf = openShelf(ground.home.schemas)
   let sent = 0
   for await (const { name } of archive.list(`${kafkaTopicName(ground.at.survey, night ?? '')}/`)) {
     if (world.signal.aborted) break
@@ -252,7 +254,7 @@ async function replayNight(
     if (found === null) continue
     await pace(world.signal)
     const { data, object } = found
-    await sendAgain(topic, claims, asTakenIn({ data, attributes: object.metadata }))
+    await sendAgain(topic, claims, asTakenIn({ data, attributes: object.metadata }, shelf))
     sent++
   }
   return sent

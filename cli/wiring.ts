@@ -1,4 +1,6 @@
 /** How the pipeline's programs are joined to the answers of a home directory. */
+import type { Registry } from '../consumer/config.ts'
+import { createLearner } from '../consumer/registry.ts'
 import { createRelay, type Relay } from '../consumer/relay.ts'
 import { deadLetter } from '../core/dead-letter.ts'
 import { isPermanent } from '../core/errors.ts'
@@ -6,10 +8,11 @@ import { ledgerRow } from '../core/ledger.ts'
 import type { Log } from '../core/log.ts'
 import { stages, stagesOf, type Stage, type StageName } from '../core/pipeline.ts'
 import type { Table } from '../core/ports.ts'
+import type { Environment } from '../core/settings.ts'
 import { handlers } from '../functions/handlers.ts'
 import { createStage } from '../functions/stage.ts'
 import type { Ground, Reader } from '../local/broker.ts'
-import { bundledSchemas } from '../schemas/registry.ts'
+import { openShelf } from '../schemas/shelf.ts'
 
 /** Stages that write a table, and those that do not: the first share a thread with the warehouse. */
 export function stagesByThread(ground: Ground): { plain: StageName[]; tables: StageName[] } {
@@ -31,7 +34,7 @@ export async function stageReaders(
   const ledger = await ground.topic('ledger')
   const deadLetters = await ground.topic('dead_letter')
   const claims = await ground.bucket('broker_files')
-  const schemas = bundledSchemas()
+  const schemas = openShelf(ground.home.schemas)
   const { topic, bucket } = ground
   const readers: Reader[] = []
   for (const stage of names) {
@@ -71,14 +74,20 @@ export async function ledgerReader(ground: Ground, table: Table): Promise<Reader
   }
 }
 
-/** The relay from any source to the topics of a home. */
-export async function relayTo(ground: Ground, log: Log): Promise<Relay> {
+/** The relay from any source to the topics of a home; `from` names the schema registry of its stream. */
+export async function relayTo(
+  ground: Ground,
+  log: Log,
+  from?: { registry: Registry; env: Environment },
+): Promise<Relay> {
+  const shelf = openShelf(ground.home.schemas)
   return createRelay({
     alerts: await ground.topic('alert_data'),
     ledger: await ground.topic('ledger'),
     deadLetters: await ground.topic('dead_letter'),
     claims: await ground.bucket('broker_files'),
-    schemas: bundledSchemas(),
+    schemas: shelf,
+    ...(from !== undefined && { learn: createLearner({ ...from, shelf, log }) }),
     log,
   })
 }

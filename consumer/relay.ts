@@ -24,6 +24,8 @@ export interface RelayOptions {
   /** Where packets too large for a message wait. */
   claims: Store
   schemas: SchemaSource
+  /** See that a packet's schema is among them, where it can be had; it never rejects. */
+  learn?: (packet: Uint8Array) => Promise<void>
   log: Log
   now?: () => Date
 }
@@ -56,6 +58,7 @@ export function createRelay(options: RelayOptions): Relay {
       const reason = record.refused ?? 'tombstone: the record has no value'
       return tell(record, 'rejected', { reason })
     }
+    await options.learn?.(record.value)
     const message = toMessage(record, schemas)
     const { objectId, candid } = message.attributes
     const ids = {

@@ -18,6 +18,9 @@ export interface Events {
   message_retried: { stage: string; occurrence: string; reason: string; attempt: number }
   stage_failed: { stage: string; reason: string }
   kafka_said: { level: 'warning' | 'error'; namespace: string; message: string }
+  schema_accepted: { id: number; against: number | undefined; changes: string[] }
+  schema_parked: { id: number; against: number | undefined; changes: string[] }
+  schema_unavailable: { id: number; reason: string }
   broker_started: { home: string; survey: string; stages: string[] }
   broker_stopped: { reason: string }
   night_moved: { night: string; from: string; to: string; why: string }
@@ -36,6 +39,8 @@ const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
   offsets_lost: 'ERROR',
   commit_retried: 'WARNING',
   stage_failed: 'ERROR',
+  schema_parked: 'ERROR',
+  schema_unavailable: 'ERROR',
   action_failed: 'ERROR',
 }
 

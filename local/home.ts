@@ -5,6 +5,7 @@
  *     segments/          the data of large messages
  *     buckets/           a folder a bucket
  *     warehouse.duckdb   the tables
+ *     schemas/           schemas met since, and what the schema gate said
  *     run.pid            the process of the running broker, if one runs
  */
 import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -19,6 +20,7 @@ export interface Home {
   segments: string
   buckets: string
   warehouse: string
+  schemas: string
 }
 
 /** Where things are in a home directory. */
@@ -30,6 +32,7 @@ export function homeAt(path: string): Home {
     segments: join(root, 'segments'),
     buckets: join(root, 'buckets'),
     warehouse: join(root, 'warehouse.duckdb'),
+    schemas: join(root, 'schemas'),
   }
 }
 

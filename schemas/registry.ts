@@ -10,6 +10,8 @@ import type { Schema } from './schema.ts'
 export interface SchemaSource {
   /** The schema of an id, or undefined if it is not known here. */
   byId(id: number): Schema | undefined
+  /** Why an id is not handed out, where more is to be said than that it is unknown. */
+  whyNot?(id: number): string | undefined
 }
 
 const bundled = createBundled()
@@ -26,6 +28,11 @@ export function bundledSchemas(): SchemaSource {
 export function bundledVersions(): string[] {
   const versions = readdirSync(resolve(import.meta.dirname, 'lsst'))
   return versions.sort((a, b) => Number(idOf(a)) - Number(idOf(b)))
+}
+
+/** Their ids, oldest first. */
+export function bundledIds(): number[] {
+  return bundledVersions().map(idOf)
 }
 
 /**
@@ -49,10 +56,8 @@ export function schemasFrom(dir: string): SchemaSource {
 export function schemaById(schemas: SchemaSource, id: number): Schema {
   const schema = schemas.byId(id)
   if (schema) return schema
-  throw new NightjarError(
-    'schema_unknown',
-    `Cannot read packet: schema id ${id} is unknown, add the schema and replay`,
-  )
+  const why = schemas.whyNot?.(id) ?? `schema id ${id} is unknown, add the schema and replay`
+  throw new NightjarError('schema_unknown', `Cannot read packet: ${why}`)
 }
 
 /**

@@ -232,7 +232,13 @@ function createConsumer({ kafka, group, tuning }: MembershipOptions): Consumer {
     maxBytesPerPartition: tuning.maxBytesPerPartition,
     maxWaitTimeInMs: tuning.maxWaitMs,
     metadataMaxAge: 60_000,
-    retry: { initialRetryTime: 200, maxRetryTime: 5000, retries: 8 },
+    retry: {
+      initialRetryTime: 200,
+      maxRetryTime: 5000,
+      retries: 8,
+      // Who is refused would be refused for ever.
+      restartOnFailure: async (error) => refusalOf(error) === undefined,
+    },
   })
 }
 

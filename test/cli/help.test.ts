@@ -35,6 +35,8 @@ Commands:
   inspect [options] <file...>  show what is in alert packets: who, when, how bright, its past, its
                                images
   config                       Check the configuration, or show it with every secret masked.
+  schemas [options]            Show the schemas of wire format that were met, and accept one that is
+                               parked.
 
 A first night, without a cloud account:
   $ nightjar simulate --out night
@@ -259,7 +261,7 @@ test('--help tells the home that NIGHTJAR_HOME sets', async () => {
 test('every verb that nightjar --help lists has help of its own', async () => {
   const { out } = await runHere(['--help'])
   const verbs = [...out.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb ?? '')
-  assert.deepEqual(verbs.sort(), [...Object.keys(helps), 'inspect', 'simulate'].sort())
+  assert.deepEqual(verbs.sort(), [...Object.keys(helps), 'inspect', 'schemas', 'simulate'].sort())
   for (const verb of verbs) {
     const help = await runHere([verb, '--help'])
     assert.equal(help.status, 0)
