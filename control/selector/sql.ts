@@ -144,7 +144,7 @@ export function selectorSql(
       case 'text':
         return text(node.value)
       case 'integer':
-        return isBeyond(node) ? spelling.noInteger : integer(node.value)
+        return fits(node.value) ? integer(node.value) : spelling.noInteger
       case 'double':
         return double(node.value)
       case 'boolean':
@@ -200,8 +200,10 @@ function isConstant(node: Expression): node is Constant {
 }
 
 function isBeyond(node: Expression): node is Integer {
-  return node.kind === 'integer' && (node.value < least || node.value > most)
+  return node.kind === 'integer' && !fits(node.value)
 }
+
+const fits = (value: number | bigint): boolean => value >= least && value <= most
 
 interface DoubleSide {
   sql: string
