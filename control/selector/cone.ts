@@ -50,23 +50,32 @@ export function coneTest(cone: Cone): (ra: number, dec: number) => boolean {
   }
 }
 
-/** The same test as SQL, of DuckDB as of BigQuery; `number` writes a double. NULL is unknown. */
+/** How an engine writes what the test is made of. */
+export interface ConeSpelling {
+  double(value: number): string
+  /** `x (1 + x² (t1 + x² (t2 + …)))`, for an expression x that should stand in it but a few times. */
+  oddPolynomial(x: string, terms: readonly number[]): string
+}
+
+/** The same test as SQL; NULL is unknown. */
 export function coneSql(
   cone: Cone,
   ra: string,
   dec: string,
-  number: (value: number) => string,
+  { double, oddPolynomial }: ConeSpelling,
 ): string {
   const rim = rimOf(cone)
-  const across = `(ABS(${ra} - ${number(rim.ra)}) / ${number(2)})`
-  const a = sineSql(`(ABS(${dec} - ${number(rim.dec)}) / ${number(2)})`, number)
-  const b = sineSql(`LEAST(${across}, ${number(180)} - ${across})`, number)
-  const c = sineSql(`(${number(90)} - ABS(${dec}))`, number)
+  const sineSql = (degrees: string): string =>
+    oddPolynomial(`(${degrees} * ${double(radiansPerDegree)})`, terms)
+  const across = `(ABS(${ra} - ${double(rim.ra)}) / ${double(2)})`
+  const a = sineSql(`(ABS(${dec} - ${double(rim.dec)}) / ${double(2)})`)
+  const b = sineSql(`LEAST(${across}, ${double(180)} - ${across})`)
+  const c = sineSql(`(${double(90)} - ABS(${dec}))`)
   return (
     `CASE WHEN ${ra} IS NULL OR ${dec} IS NULL THEN NULL ` +
-    `WHEN ${dec} BETWEEN ${number(rim.low)} AND ${number(rim.high)} ` +
-    `AND ${ra} BETWEEN ${number(0)} AND ${number(360)} ` +
-    `THEN ${a} * ${a} + ${c} * ${number(rim.cosine)} * (${b} * ${b}) <= ${number(rim.limit)} ` +
+    `WHEN ${dec} BETWEEN ${double(rim.low)} AND ${double(rim.high)} ` +
+    `AND ${ra} BETWEEN ${double(0)} AND ${double(360)} ` +
+    `THEN ${a} * ${a} + ${c} * ${double(rim.cosine)} * (${b} * ${b}) <= ${double(rim.limit)} ` +
     'ELSE FALSE END'
   )
 }
@@ -78,16 +87,6 @@ function sine(degrees: number): number {
   let sum = terms.at(-1) as number
   for (let i = terms.length - 2; i >= 0; i--) sum = (terms[i] as number) + z * sum
   return x * (1 + z * sum)
-}
-
-function sineSql(degrees: string, number: (value: number) => string): string {
-  const x = `(${degrees} * ${number(radiansPerDegree)})`
-  const z = `(${x} * ${x})`
-  let sum = number(terms.at(-1) as number)
-  for (let i = terms.length - 2; i >= 0; i--) {
-    sum = `(${number(terms[i] as number)} + ${z} * ${sum})`
-  }
-  return `(${x} * (${number(1)} + ${z} * ${sum}))`
 }
 
 function sineTerms(count: number): number[] {

@@ -1,21 +1,23 @@
 /**
- * LIKE patterns, read once: `_` is any one character, `%` any number of them, what follows the escape
- * character is itself. A character is a code point, as in Java, DuckDB and BigQuery.
+ * LIKE patterns, read once: `_` is any one character, `%` any number of them, the escape
+ * character before one of these, or before itself, makes it a character like others. A character is a code point, as in Java, DuckDB and BigQuery.
  */
 
 /** Runs of text and wildcards; neighbouring `%` are one. */
 export type LikePart = { text: string } | 'one' | 'any'
 export type LikePattern = readonly LikePart[]
 
-/** Read a pattern. An escape character at its end stands for nothing, as in ActiveMQ. */
+/** Read a pattern. An escape character before any other is itself, as in ActiveMQ. */
 export function parseLike(pattern: string, escape?: string): LikePattern {
   const parts: LikePart[] = []
   let text = ''
   const characters = [...pattern]
   for (let i = 0; i < characters.length; i++) {
     const character = characters[i] as string
-    if (character === escape) {
-      text += characters[++i] ?? ''
+    const next = characters[i + 1]
+    if (character === escape && (next === '_' || next === '%' || next === escape)) {
+      text += next
+      i++
     } else if (character === '_' || character === '%') {
       if (text !== '') parts.push({ text })
       text = ''

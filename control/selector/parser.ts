@@ -53,6 +53,7 @@ function parse(source: string): Condition {
   let nesting = 0
   let nodes = 0
   const depths = new WeakMap<Expression, number>()
+  const inParentheses = new WeakSet<Expression>()
 
   const peek = (): Token => tokens[next] as Token
   const isSign = (word: string, token = peek()): boolean =>
@@ -134,7 +135,8 @@ function parse(source: string): Condition {
     if (!isKeyword('NOT')) return equality()
     const { at } = take()
     const of = condition(nested(not))
-    return made({ kind: 'not', of, at, end: of.end }, of)
+    const bare = !inParentheses.has(of) && !['name', 'not', 'boolean', 'null'].includes(of.kind)
+    return made({ kind: 'not', bare, of, at, end: of.end }, of)
   }
 
   function equality(): Expression {
@@ -277,6 +279,7 @@ function parse(source: string): Condition {
   function parenthesised(): Expression {
     const inner = nested(or)
     takeSign(')')
+    inParentheses.add(inner)
     return inner
   }
 

@@ -10,7 +10,7 @@
  */
 import { NightjarError } from '../../core/errors.ts'
 import { asComparisons, isCondition, isNumeric, kindIn, type FieldKind } from './compile.ts'
-import { coneSql } from './cone.ts'
+import { coneSql, type ConeSpelling } from './cone.ts'
 import type { LikePattern } from './like.ts'
 import type {
   Arithmetic,
@@ -91,7 +91,7 @@ export function selectorSql(
         const ra = coordinate('ra')
         const dec = coordinate('dec')
         if (ra === undefined || dec === undefined) return unknown
-        return `(${coneSql(node, ra, dec, double)})`
+        return `(${coneSql(node, ra, dec, spelling)})`
       }
     }
   }
@@ -109,9 +109,11 @@ export function selectorSql(
     if (isConstant(left) && isConstant(right)) {
       return compare(operator, left.value, right.value) === true ? 'TRUE' : 'FALSE'
     }
-    const [a, b] = [value(left), value(right)]
-    const outcome = (verdict: boolean): string =>
-      `CASE WHEN ${a} IS NULL OR ${b} IS NULL THEN NULL ELSE ${verdict ? 'TRUE' : 'FALSE'} END`
+    const outcome = (verdict: boolean): string => {
+      const nulls = [left, right].flatMap((side) => (isConstant(side) ? [] : value(side)))
+      const isNull = nulls.map((sql) => `${sql} IS NULL`).join(' OR ')
+      return `CASE WHEN ${isNull} THEN NULL ELSE ${verdict ? 'TRUE' : 'FALSE'} END`
+    }
     const alike = kinds.every(isNumeric) || kinds[0] === kinds[1]
     if (!alike) return outcome(false)
     if (kinds[0] === 'boolean' && operator !== '=' && operator !== '<>') return outcome(false)
@@ -119,7 +121,7 @@ export function selectorSql(
       // An integer that has no 64 bits is above or below all that have.
       if (isBeyond(left)) return outcome(compare(operator, left.value, 0n) === true)
       if (isBeyond(right)) return outcome(compare(operator, 0n, right.value) === true)
-      return `(${a} ${operator} ${b})`
+      return `(${value(left)} ${operator} ${value(right)})`
     }
     return spelling.compareDoubles(operator, doubleSide(left), doubleSide(right))
   }
@@ -212,12 +214,11 @@ interface DoubleSide {
 }
 
 /** How an engine says what is said differently. */
-interface Spelling {
+interface Spelling extends ConeSpelling {
   unknown: string
   noInteger: string
   noDouble: string
   integer(value: number | bigint): string
-  double(value: number): string
   text(value: string): string
   toDouble(sql: string): string
   /** The double, or NULL where it is NaN or infinite. */
@@ -262,6 +263,11 @@ const duckdb: Spelling = {
       `WHEN ${anyNaN} THEN ${operator === '<>' ? 'TRUE' : 'FALSE'} ELSE ${plain} END`
     )
   },
+  oddPolynomial(x, terms) {
+    const list = terms.toReversed().map((term) => duckdb.double(term))
+    const sum = `list_reduce([${list.join(', ')}], lambda s, t: t + (${x} * ${x}) * s)`
+    return `(${x} * (${duckdb.double(1)} + (${x} * ${x}) * ${sum}))`
+  },
   like: (pattern) => `${duckdb.text(spellLike(pattern))} ESCAPE '\\'`,
 }
 
@@ -278,6 +284,13 @@ const bigquery: Spelling = {
   integers: (operator, left, right) => `${safeFunctions[operator]}(${left}, ${right})`,
   doubles: (operator, left, right) => `${safeFunctions[operator]}(${left}, ${right})`,
   compareDoubles: (operator, left, right) => `(${left.sql} ${operator} ${right.sql})`,
+  oddPolynomial(x, terms) {
+    const sum = terms
+      .map((term) => bigquery.double(term))
+      .reduceRight((inner, term) => `(${term} + v.z * ${inner})`)
+    const square = `SELECT u.x AS x, u.x * u.x AS z FROM UNNEST([STRUCT(${x} AS x)]) AS u`
+    return `(SELECT v.x * (${bigquery.double(1)} + v.z * ${sum}) FROM (${square}) AS v)`
+  },
   like: (pattern) => bigquery.text(spellLike(pattern)),
 }
 

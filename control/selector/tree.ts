@@ -77,6 +77,8 @@ export interface IsNull extends Node {
 
 export interface Not extends Node {
   kind: 'not'
+  /** What is negated is a comparison without parentheses, as in `NOT i = 4`. */
+  bare: boolean
   of: Condition
 }
 
