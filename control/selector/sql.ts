@@ -239,9 +239,13 @@ const duckdb: Spelling = {
   text: (value) => `'${value.replaceAll("'", "''")}'`,
   toDouble: (sql) => `CAST(${sql} AS DOUBLE)`,
   finite: (sql) => `CASE WHEN isfinite(${sql}) THEN ${sql} END`,
-  // 128 bits hold whatever two integers of 64 make; what does not fit back is NULL.
-  integers: (operator, left, right) =>
-    `TRY_CAST(CAST(${left} AS HUGEINT) ${operator} CAST(${right} AS HUGEINT) AS BIGINT)`,
+  // 128 bits hold whatever two integers of 64 make; what does not fit back is NULL. Not by TRY_CAST, which
+  // DuckDB 1.5 takes away from a comparison with a constant, and then finds 10^20 > 0.
+  integers(operator, left, right) {
+    const wide = `CAST(${left} AS HUGEINT) ${operator} CAST(${right} AS HUGEINT)`
+    const fitting = `CASE WHEN h BETWEEN ${least} AND ${most} THEN CAST(h AS BIGINT) END`
+    return `list_transform([${wide}], lambda h: ${fitting})[1]`
+  },
   doubles(operator, left, right) {
     const divisor = operator === '/' ? `NULLIF(${right}, ${duckdb.double(0)})` : right
     const infinities = ['inf', '-inf'].map((word) => `CAST('${word}' AS DOUBLE)`)
