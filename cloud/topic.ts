@@ -124,11 +124,8 @@ function wireBytes(message: Message): number {
 /** Pub/Sub will never take this message. */
 function refusal(error: unknown, { deed }: Attempted): NightjarError {
   const said = saidBy(error)
-  const code = /attribute/i.test(said)
-    ? 'attribute_invalid'
-    : /size|large|exceeds/i.test(said)
-      ? 'message_too_large'
-      : 'input_invalid'
+  // Attributes were checked before; what is left is what only Pub/Sub knows, such as a topic's schema.
+  const code = /too large|exceeds/i.test(said) ? 'message_too_large' : 'input_invalid'
   return new NightjarError(code, `Cannot ${deed}: Pub/Sub refuses the message: ${said}`, {
     cause: error,
   })
