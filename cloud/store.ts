@@ -30,6 +30,8 @@ export interface StoreOptions {
 
 const mark = 'nightjar-write'
 const listedAtOnce = 1000
+/** How often an object may come or go under our hands before that is an error. */
+const mostRounds = 10
 
 /** Open a bucket, which must exist. A missing one is told at the first request. */
 export async function openStore(
@@ -110,13 +112,14 @@ export async function openStore(
     data: Uint8Array,
     metadata: Readonly<Record<string, string>> = {},
   ): Promise<{ created: boolean; object: StoredObject }> {
-    for (;;) {
+    for (let round = 0; round < mostRounds; round++) {
       const made = await write(objectName, data, 0, metadata)
       if (made !== null) return { created: true, object: made }
       const standing = await metadataOf(objectName)
       if (standing !== null) return { created: false, object: objectOf(standing) }
       // It was taken and is gone again: somebody deletes, and the name is free.
     }
+    throw gone(objectName)
   }
 
   return {
@@ -124,7 +127,7 @@ export async function openStore(
     replace: (objectName, data, generation, metadata = {}) =>
       write(objectName, data, generation ?? 0, metadata),
     async read(objectName) {
-      for (;;) {
+      for (let round = 0; round < mostRounds; round++) {
         const metadata = await metadataOf(objectName)
         if (metadata === null) return null
         const object = objectOf(metadata)
@@ -135,6 +138,7 @@ export async function openStore(
         )
         if (data !== null) return { data, object }
       }
+      throw gone(objectName)
     },
     async *list(prefix) {
       let query = { prefix, autoPaginate: false, maxResults: listedAtOnce, pageToken: '' }
@@ -150,6 +154,11 @@ export async function openStore(
       }
     },
   }
+}
+
+function gone(name: string): NightjarError {
+  const why = `it has come and gone ${mostRounds} times meanwhile`
+  return new NightjarError('store_failed', `Cannot tell what object "${name}" is: ${why}`)
 }
 
 async function download(file: File, object: StoredObject): Promise<Uint8Array> {
