@@ -3,6 +3,8 @@ import { BigQuery } from '@google-cloud/bigquery'
 import { managedwriter } from '@google-cloud/bigquery-storage'
 import { credentials } from '@grpc/grpc-js'
 
+import { createReady, type Ready } from './credentials.ts'
+
 export interface DatasetsOptions {
   project: string
   /** Where queries run; the data sets' own location. */
@@ -16,6 +18,7 @@ export interface Datasets {
   location: string | undefined
   bigquery: BigQuery
   writer: managedwriter.WriterClient
+  ready: Ready
   close(): Promise<void>
 }
 
@@ -44,6 +47,7 @@ export function openDatasets({ project, location, emulator }: DatasetsOptions): 
     location,
     bigquery,
     writer,
+    ready: createReady(project, emulator !== undefined),
     async close() {
       writer.close()
     },

@@ -47,7 +47,7 @@ const byHttp: Readonly<Record<number, FaultKind>> = {
 const quotaReason = /rateLimitExceeded|quotaExceeded|userRateLimitExceeded|jobRateLimitExceeded/
 
 const noCredentials =
-  /default credentials|invalid_grant|credential_type|Unable to detect a Project Id/i
+  /default credentials|credentials? file|file at .* does not exist|invalid_grant|Unable to detect a Project Id/i
 
 /** What kind of fault an error of one of the SDKs is. */
 export function kindOfFault(error: unknown): FaultKind {

@@ -35,7 +35,7 @@ const mostRounds = 10
 
 /** Open a bucket, which must exist. A missing one is told at the first request. */
 export async function openStore(
-  { storage, project, pass }: Stores,
+  { storage, project, ready, pass }: Stores,
   name: string,
   { attemptMs = 30_000, giveUpMs = 120_000 }: StoreOptions = {},
 ): Promise<Store> {
@@ -49,6 +49,7 @@ export async function openStore(
 
   async function attempt<T>(deed: string, role: string, work: () => Promise<T>): Promise<T> {
     try {
+      await ready()
       return await retryPassing(
         (leftMs) => pass(() => answered(work(), Math.min(attemptMs, leftMs))),
         performance.now() + giveUpMs,

@@ -1,6 +1,7 @@
 /** The connection to Cloud Storage of one project, shared by its buckets. */
 import { Storage } from '@google-cloud/storage'
 
+import { createReady, type Ready } from './credentials.ts'
 import { createGate } from './gate.ts'
 
 export interface StoresOptions {
@@ -12,6 +13,7 @@ export interface StoresOptions {
 export interface Stores {
   project: string
   storage: Storage
+  ready: Ready
   /** Runs a request when there is room for it. */
   pass: <T>(request: () => Promise<T>) => Promise<T>
 }
@@ -27,5 +29,10 @@ export function openStores({ project, emulator }: StoresOptions): Stores {
     // Not STORAGE_EMULATOR_HOST: with it the client asks for other paths than the service has.
     ...(emulator !== undefined && { apiEndpoint: `http://${emulator}` }),
   })
-  return { project, storage, pass: createGate(requestsAtOnce) }
+  return {
+    project,
+    storage,
+    ready: createReady(project, emulator !== undefined),
+    pass: createGate(requestsAtOnce),
+  }
 }

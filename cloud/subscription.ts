@@ -51,7 +51,8 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
   const failures = new Map<string, number>()
 
   /** The emulator hands out what the filter should drop. */
-  async function emulatedFilter(): Promise<AttributeFilter | undefined> {
+  async function openingFilter(): Promise<AttributeFilter | undefined> {
+    await topics.ready()
     if (!topics.emulated) return undefined
     const [{ filter }] = await subscription.getMetadata()
     return filter ? parseFilter(filter) : undefined
@@ -62,7 +63,7 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
     { signal, maxBytes = 16 << 20, maxMessages = 256 }: Parameters<Subscription['receive']>[1],
   ): Promise<void> {
     if (signal.aborted) return
-    const matches = await emulatedFilter().catch((error: unknown) => {
+    const matches = await openingFilter().catch((error: unknown) => {
       throw fault('source_failed', error, attempted)
     })
     const waiting: Lease[] = []

@@ -40,7 +40,7 @@ interface Pending {
 
 /** Open a topic, which must exist: infra/ makes it. A missing one is told at the first publish. */
 export async function openTopic(
-  { publisher, project }: Topics,
+  { publisher, project, ready }: Topics,
   name: string,
   options: TopicOptions = {},
 ): Promise<Topic> {
@@ -86,6 +86,7 @@ export async function openTopic(
   async function send(batch: readonly Pending[]): Promise<string[]> {
     const messages = batch.map(({ message: { data, attributes } }) => ({ data, attributes }))
     const until = Math.max(...batch.map((pending) => pending.until))
+    await ready()
     return retryPassing(async (leftMs) => {
       const options = { timeout: Math.min(attemptMs, leftMs), retry: null }
       const [{ messageIds }] = await publisher.publish({ topic, messages }, options)

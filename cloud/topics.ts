@@ -3,6 +3,7 @@ import { PubSub, v1 } from '@google-cloud/pubsub'
 import { PassThroughClient } from 'google-auth-library'
 
 import { NightjarError } from '../core/errors.ts'
+import { createReady, type Ready } from './credentials.ts'
 
 export interface TopicsOptions {
   project: string
@@ -14,6 +15,7 @@ export interface Topics {
   project: string
   pubsub: PubSub
   publisher: v1.PublisherClient
+  ready: Ready
   /** The emulator enforces neither filters nor limits: then this side does. */
   emulated: boolean
   close(): Promise<void>
@@ -42,6 +44,7 @@ export async function openTopics({ project, emulator }: TopicsOptions): Promise<
     project,
     pubsub,
     publisher,
+    ready: createReady(project, emulator !== undefined),
     emulated: emulator !== undefined,
     async close() {
       await publisher.close()

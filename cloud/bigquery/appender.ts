@@ -53,8 +53,11 @@ export function createAppender(options: AppenderOptions): Batches<EncodedRow> & 
   let connecting: Promise<Connection> | undefined
 
   function connect(): Promise<Connection> {
-    connecting ??= writer
-      .createStreamConnection({ streamId: `${destinationTable}/streams/_default` })
+    connecting ??= datasets
+      .ready()
+      .then(() =>
+        writer.createStreamConnection({ streamId: `${destinationTable}/streams/_default` }),
+      )
       .then((connection) => {
         // Its writes are rejected as well; without a listener the process would end of it.
         connection.onConnectionError(() => disconnect(connection))

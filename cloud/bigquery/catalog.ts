@@ -52,7 +52,7 @@ const clusterFirst = ['objectId', 'healpix29', 'candid']
 
 /** The catalog of one data set. */
 export function createCatalog(
-  { bigquery, project }: Datasets,
+  { bigquery, project, ready }: Datasets,
   dataset: string,
   giveUpMs: number,
 ): Catalog {
@@ -85,6 +85,7 @@ export function createCatalog(
   async function growWithin(shape: RowShape): Promise<ReadyTable> {
     for (let round = 1; ; round++) {
       try {
+        await ready()
         return await growOnce(shape)
       } catch (error) {
         forget()

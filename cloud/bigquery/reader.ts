@@ -38,9 +38,10 @@ export async function* readRows(
   sql: string,
   giveUpMs: number,
 ): AsyncGenerator<Record<string, unknown>> {
-  const { bigquery, project, location } = datasets
+  const { bigquery, project, location, ready } = datasets
   const call = async <T>(options: RestCall): Promise<T> => {
     try {
+      await ready()
       return await retryPassing(() => callRest<T>(bigquery, options), performance.now() + giveUpMs)
     } catch (error) {
       throw queryFault(error, dataset, project)
