@@ -2,14 +2,14 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 
-import { readCutout } from '../core/cutout.ts'
+import { readCutout, stampsOf } from '../core/cutout.ts'
 import { sentenceOf } from '../core/errors.ts'
 import { lightCurveOf, type LightCurvePoint } from '../core/light-curve.ts'
+import { cutoutPng } from '../core/png.ts'
 import { projectAlert, readAlert, type Packet } from '../schemas/alert.ts'
 import { isContainer, openContainer, splitContainer } from '../schemas/container.ts'
 import { fixPacket } from '../schemas/fix.ts'
 import { plotLegend, plotLightCurve } from './plot.ts'
-import { cutoutPng } from './png.ts'
 import { formatBytes } from './text-table.ts'
 import type { World } from './world.ts'
 
@@ -206,18 +206,6 @@ function numbers(
     return typeof value === 'number' ? [`${name} ${value.toFixed(3)}`] : []
   })
   return parts.length > 0 ? parts.join(', ') : undefined
-}
-
-/** The stamps of a packet by the word in their field's name; absent ones are left out. */
-function stampsOf(record: Packet['record']): Record<string, Uint8Array> {
-  const stamps: Record<string, Uint8Array> = {}
-  for (const name of ['Science', 'Template', 'Difference']) {
-    const cutout = record[`cutout${name}`]
-    // ZTF wraps a stamp with its file name, LSST does not.
-    const stamp = (cutout as { stampData?: unknown } | null | undefined)?.stampData ?? cutout
-    if (stamp instanceof Uint8Array) stamps[name.toLowerCase()] = stamp
-  }
-  return stamps
 }
 
 function writeCutouts(dir: string, data: Uint8Array, { record }: Packet): void {

@@ -13,11 +13,29 @@ export interface Cutout {
   pixels: Float32Array
 }
 
+/** What is seen now, what was there before, and what is new. */
+export const stampNames = ['science', 'template', 'difference'] as const
+export type StampName = (typeof stampNames)[number]
+
 const block = 2880
 const card = 80
 /** No cutout comes near these: a real one has 20 kB, 69 kB in LSST. */
 const maxBytes = 4 << 20
 const maxHeaderBlocks = 36
+
+/** The stamps of a decoded packet by the word in their field's name; absent ones are left out. */
+export function stampsOf(
+  record: Readonly<Record<string, unknown>>,
+): Partial<Record<StampName, Uint8Array>> {
+  const stamps: Partial<Record<StampName, Uint8Array>> = {}
+  for (const name of stampNames) {
+    const cutout = record[`cutout${name[0]?.toUpperCase()}${name.slice(1)}`]
+    // ZTF wraps a stamp with its file name, LSST does not.
+    const stamp = (cutout as { stampData?: unknown } | null | undefined)?.stampData ?? cutout
+    if (stamp instanceof Uint8Array) stamps[name] = stamp
+  }
+  return stamps
+}
 
 /** Read the first image of a stamp. Throws `packet_undecodable` and `packet_unbounded`. */
 export function readCutout(stamp: Uint8Array): Cutout {

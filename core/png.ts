@@ -1,7 +1,7 @@
 /** Cutouts as pictures: a grey PNG (ISO/IEC 15948), stretched as astronomers look at images. */
 import { crc32, deflateSync } from 'node:zlib'
 
-import type { Cutout } from '../core/cutout.ts'
+import type { Cutout } from './cutout.ts'
 
 const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32, inflateSync } from 'node:zlib'
 
-import { cutoutPng, encodePng, stretch } from '../../cli/png.ts'
+import { cutoutPng, encodePng, stretch } from '../../core/png.ts'
 
 interface Decoded {
   width: number
