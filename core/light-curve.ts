@@ -23,6 +23,8 @@ export interface LightCurvePoint {
   fluxErr?: number
   /** The object was brighter than in the reference image. */
   positive: boolean
+  /** What ZTF's forced photometry says of itself, `procstatus`: 0 is good. */
+  status?: string
 }
 
 /**
@@ -79,9 +81,11 @@ function ztfForced(entry: Entry): LightCurvePoint | undefined {
   const scale = 10 ** (0.4 * (nanojanskyZeroPoint - zeroPoint))
   const noise = value(entry['forcediffimfluxunc'])
   const limit = value(entry['diffmaglim'])
+  const status = entry['procstatus']
   return {
     ...forced(at, counts * scale, noise === undefined ? undefined : noise * scale),
     ...(limit === undefined ? {} : { limit }),
+    ...(typeof status === 'string' ? { status } : {}),
   }
 }
 

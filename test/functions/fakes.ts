@@ -36,7 +36,7 @@ export interface FakeStore extends Store {
   objects: Map<string, { data: Uint8Array; object: StoredObject }>
 }
 
-/** A bucket that creates and reads. */
+/** A bucket that creates, replaces and reads. */
 export function fakeStore(): FakeStore {
   const objects: FakeStore['objects'] = new Map()
   return {
@@ -49,7 +49,14 @@ export function fakeStore(): FakeStore {
       objects.set(name, { data, object })
       return { created: true, object }
     },
-    replace: () => Promise.reject(new Error('not asked for')),
+    async replace(name, data, generation, metadata = {}) {
+      const known = objects.get(name)?.object.generation ?? null
+      if (known !== generation) return null
+      const next = String(Number(known ?? 0) + 1)
+      const object = { name, size: data.length, crc32c: crc32c(data), generation: next, metadata }
+      objects.set(name, { data, object })
+      return object
+    },
     read: async (name) => objects.get(name) ?? null,
     async *list() {},
   }
