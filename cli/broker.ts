@@ -32,7 +32,7 @@ export async function startBroker(
   try {
     const tables = await startTablesThread({ home: home.path, at, env })
     const { plain } = stagesByThread(ground)
-    const running = startReaders(await stageReaders(ground, plain, log), log)
+    const running = startReaders(await stageReaders(ground, plain, log, env), log)
     const stopSweeping = startSweeping(ground)
     const queries = await openHomeQueries(ground)
     const subscriptions = await brokerSubscriptions(ground)

@@ -5,6 +5,7 @@ import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { auditCommand } from './audit.ts'
 import { configCommand } from './config.ts'
 import { consumeCommand } from './consume.ts'
+import { fitCommand } from './fit.ts'
 import { inspectCommand } from './inspect.ts'
 import { queryCommand } from './query.ts'
 import { replayCommand } from './replay.ts'
@@ -27,6 +28,7 @@ const verbs = [
   subscribeCommand,
   statusCommand,
   inspectCommand,
+  fitCommand,
   configCommand,
   schemasCommand,
 ]

@@ -25,8 +25,9 @@ export function queryCommand(world: World): Command {
     .addHelpText(
       'after',
       `
-Tables: alerts (a view over one table per schema version), ledger. A field of the packet is
-written as in BigQuery: candidate.magpsf. 64-bit numbers are printed in full; in JSON as strings.
+Tables: alerts (a view over one table per schema version), salt2 (fits), ledger. A field of the
+packet is written as in BigQuery: candidate.magpsf. 64-bit numbers are printed in full; in JSON as
+strings.
 
 Examples:
   $ nightjar query "SELECT objectId, candidate.magpsf FROM alerts ORDER BY 2 LIMIT 5"

@@ -24,7 +24,8 @@ export function runCommand(world: World): Command {
   const command = new Command('run')
     .description(
       'Run the whole broker here: take alerts in, archive them, store them as rows, pick out ' +
-        'extragalactic transients, and keep the ledger of what became of each.',
+        'extragalactic transients, fit supernovae to them, and keep the ledger of what became of ' +
+        'each.',
     )
     .option('--from <path...>', 'folders, .avro files, .tar.gz archives, or URLs of archives')
     .option(

@@ -8,6 +8,7 @@ import { openSubscription } from '../local/subscription.ts'
 import { readAlertWithoutCutouts } from '../schemas/alert.ts'
 import { isWire } from '../schemas/confluent.ts'
 import { isContainer } from '../schemas/container.ts'
+import { fitLine } from './fit-text.ts'
 import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
 import { toJson } from './query.ts'
 import type { World } from './world.ts'
@@ -18,6 +19,7 @@ interface SubscribeOptions extends HomeOptions {
   max?: number
   drain?: boolean
   attributes?: boolean
+  fits?: boolean
 }
 
 /** An unnamed subscription is forgotten this long after its reader is gone. */
@@ -27,12 +29,13 @@ const expireMs = 60_000
 export function subscribeCommand(world: World): Command {
   const command = new Command('subscribe')
     .description('Print what is published on a topic from now on, one JSON object a line.')
-    .argument('<topic>', 'such as ztf_exgalac_trans, ztf_alert_data, ztf_ledger, ztf_dead_letter')
+    .argument('<topic>', 'such as ztf_exgalac_trans, ztf_salt2, ztf_ledger, ztf_dead_letter')
     .option('--filter <expr>', "Pub/Sub's filter language on attributes")
     .option('--name <name>', 'keep the subscription under this name and go on where it was left')
     .option('--max <n>', 'end after this many; 0 makes the subscription and ends', Number)
     .option('--drain', 'end when nothing waits')
     .option('--attributes', 'print attributes alone and leave the alert closed')
+    .option('--fits', 'a line for people for each fit on ztf_salt2')
   return withHome(command, world)
     .addHelpText(
       'after',
@@ -43,6 +46,7 @@ A named subscription sees all that is published from its making on, whether or n
 
 Examples:
   $ nightjar subscribe ztf_exgalac_trans --filter 'attributes.is_pure = "1"'
+  $ nightjar subscribe ztf_salt2 --fits --filter 'attributes.before_maximum = "1"'
   $ nightjar subscribe ztf_dead_letter --attributes`,
     )
     .action((topic: string, options: SubscribeOptions) => subscribe(world, topic, options))
@@ -75,6 +79,11 @@ async function subscribe(world: World, topic: string, options: SubscribeOptions)
       async (delivery) => {
         if (count >= max) throw new Error('more than was asked for')
         count++
+        if (options.fits === true) {
+          world.out(`${fitLine(delivery.attributes)}\n`)
+          if (count === max) enough.abort()
+          return
+        }
         const line = await describe(delivery, claims, options.attributes === true)
         world.out(`${toJson(line)}\n`)
         if (count === max) enough.abort()

@@ -35,7 +35,7 @@ if (parentPort !== null) {
   const table = await openTable({ file: ground.home.warehouse, dataset, routines })
   const running = startReaders(
     [
-      ...(await stageReaders(ground, stagesByThread(ground).tables, log, table)),
+      ...(await stageReaders(ground, stagesByThread(ground).tables, log, env, table)),
       await ledgerReader(ground, table),
     ],
     log,

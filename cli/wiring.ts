@@ -1,4 +1,6 @@
 /** How the pipeline's programs are joined to the answers of a home directory. */
+import { readFile } from 'node:fs/promises'
+
 import type { Registry } from '../consumer/config.ts'
 import { createLearner } from '../consumer/registry.ts'
 import { createRelay, type Relay } from '../consumer/relay.ts'
@@ -9,7 +11,8 @@ import type { Log } from '../core/log.ts'
 import { stages, stagesOf, type Stage, type StageName } from '../core/pipeline.ts'
 import type { Table } from '../core/ports.ts'
 import type { Environment } from '../core/settings.ts'
-import { handlers } from '../functions/handlers.ts'
+import { handlers, type HandlerWorld } from '../functions/handlers.ts'
+import { parseRedshifts } from '../functions/salt2/redshifts.ts'
 import { createStage } from '../functions/stage.ts'
 import type { Ground, Reader } from '../local/broker.ts'
 import { openShelf } from '../schemas/shelf.ts'
@@ -29,6 +32,7 @@ export async function stageReaders(
   ground: Ground,
   names: readonly StageName[],
   log: Log,
+  env: Environment,
   table?: Table,
 ): Promise<Reader[]> {
   const ledger = await ground.topic('ledger')
@@ -36,12 +40,14 @@ export async function stageReaders(
   const claims = await ground.bucket('broker_files')
   const schemas = openShelf(ground.home.schemas)
   const { topic, bucket } = ground
+  const fitting = await fittingWorld(env)
   const readers: Reader[] = []
   for (const stage of names) {
     const handle = await handlers[stage]({
       topic,
       bucket,
       schemas,
+      ...fitting,
       table: () => (table ? Promise.resolve(table) : Promise.reject(noTable(stage))),
     })
     readers.push({
@@ -51,6 +57,18 @@ export async function stageReaders(
     })
   }
   return readers
+}
+
+/** What the environment says of fits: `NIGHTJAR_SALT2_DIR`, a full model, and `NIGHTJAR_REDSHIFTS`, a file. */
+async function fittingWorld(
+  env: Environment,
+): Promise<Pick<HandlerWorld, 'salt2Dir' | 'redshiftOf'>> {
+  const { NIGHTJAR_SALT2_DIR: salt2Dir, NIGHTJAR_REDSHIFTS: file } = env
+  const redshifts = file ? parseRedshifts(await readFile(file, 'utf8')) : undefined
+  return {
+    ...(salt2Dir && { salt2Dir }),
+    ...(redshifts && { redshiftOf: (objectId) => redshifts.get(objectId) }),
+  }
 }
 
 const noTable = (stage: string): Error => new Error(`Stage "${stage}" was given no table`)

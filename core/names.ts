@@ -115,3 +115,21 @@ export function archiveBesideName(
   const check = crc32c.toString(16).padStart(8, '0')
   return `${kafkaTopic}/${objectId}/${candid}.${check}.avro`
 }
+
+/** The table of the SALT2 fits. */
+export const salt2TableName = 'salt2'
+
+/** The stored light curve of an object: one small file in the SALT2 bucket. */
+export function lightCurveName(objectId: string): string {
+  return `salt2/light_curve/${objectId}.json`
+}
+
+/** What was decided of an alert: the light curve that was fitted, and the fit. */
+export function fitName(objectId: string, candid: bigint): string {
+  return `salt2/fit/${objectId}/${candid}.json`
+}
+
+/** The light curve with its fit as a picture, named as the original named it. */
+export function plotName(candid: bigint, format: 'png' | 'svg'): string {
+  return `salt2/plot_lc/candid_${candid}.${format}`
+}

@@ -42,6 +42,15 @@ export const stages = {
     surveys: ['ztf'],
     memory: '256Mi',
   },
+  salt2: {
+    does: 'fit a type Ia supernova to each transient, with its plot and a peak forecast',
+    reads: 'exgalac_trans',
+    writes: ['salt2'],
+    bucket: 'sncosmo',
+    table: 'salt2',
+    surveys: ['ztf'],
+    memory: '1Gi',
+  },
 } as const satisfies Record<string, Stage>
 
 export type StageName = keyof typeof stages

@@ -73,7 +73,10 @@ export async function bundleStage(stage: StageName, out: string): Promise<Bundle
     private: true,
     main: 'index.js',
     engines: { node: nodeMajor },
-    dependencies: await versionsOf(external.filter((name) => outside.has(name))),
+    // Fonts are no code: what brings them is their path.
+    dependencies: await versionsOf(
+      external.filter((name) => outside.has(name) || code.text.includes(`${name}/`)),
+    ),
   }
   const files: ZipEntry[] = [
     { name: 'index.js', data: code.contents },

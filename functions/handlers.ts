@@ -11,6 +11,10 @@ export interface HandlerWorld {
   bucket(word: BucketWord): Promise<Store>
   table(): Promise<Table>
   schemas: SchemaSource
+  /** Directory of a full model for fits; absent: the tables that are here. */
+  salt2Dir?: string
+  /** A redshift that is known of an object before its fit. */
+  redshiftOf?: (objectId: string) => number | undefined
 }
 
 /**
@@ -29,5 +33,21 @@ export const handlers: Record<StageName, (world: HandlerWorld) => Promise<StageH
   exgalac: async ({ topic, schemas }) => {
     const { createExgalac } = await import('./exgalac/exgalac.ts')
     return createExgalac({ transients: await topic('exgalac_trans'), schemas })
+  },
+  async salt2({ bucket, redshiftOf, salt2Dir, schemas, table, topic }) {
+    const { createSalt2 } = await import('./salt2/salt2.ts')
+    const { archivedStamps } = await import('./salt2/stamps.ts')
+    const { openFitter } = await import('./salt2/fitter.ts')
+    const { surroundingsOf } = await import('./salt2/surroundings.ts')
+    const archive = await bucket('alert_avro_bucket')
+    return createSalt2({
+      store: await bucket('sncosmo'),
+      table: await table(),
+      fits: await topic('salt2'),
+      schemas,
+      openFitter: () => openFitter(salt2Dir),
+      surroundings: surroundingsOf(redshiftOf),
+      stamps: (id) => archivedStamps(archive, schemas, id),
+    })
   },
 }

@@ -10,6 +10,7 @@ import { parseBandpass, type Bandpass } from '../../salt2/bandpass.ts'
 import { sourceModel, type Model } from '../../salt2/model.ts'
 import { parseSource, type Source } from '../../salt2/source.ts'
 import { decodeTables } from '../../salt2/table-codec.ts'
+import { ownTables } from '../../salt2/tables/files.ts'
 
 /** A file larger than this, unpacked, is no model's. */
 const mostBytes = 256 * 1024 * 1024
@@ -18,9 +19,6 @@ const mostBytes = 256 * 1024 * 1024
 export const manifestName = 'manifest.json'
 
 const gunzipped = promisify(gunzip)
-
-/** The tables that the repository carries: SALT2-4 in ZTF g, r, i for z 0 … 0.25. */
-export const ownTables = new URL('../../salt2/tables/salt2-4.bin.gz', import.meta.url)
 
 /**
  * The model to fit with: that of a directory, if one is named, else the repository's own tables. Fails

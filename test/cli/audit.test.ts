@@ -60,12 +60,13 @@ test('audit of a complete night is 0 and shows every stage by partition', async 
   assert.equal(status, 0)
   assert.equal(err, '')
   assert.match(out, /^Night 20261121 of ztf\n/)
-  for (const stage of ['intake', 'archive', 'warehouse', 'exgalac']) {
+  const stages = ['intake', 'archive', 'warehouse', 'exgalac', 'salt2']
+  for (const stage of stages) {
     assert.match(out, new RegExp(`^${stage} +expected  received  .*  missing\n─+\n`, 'm'))
   }
   for (let partition = 0; partition < 4; partition++) {
     const rows = out.match(new RegExp(`^ztf_20261121_programid1\\[${partition}\\] .* 0$`, 'gm'))
-    assert.equal(rows?.length, 4)
+    assert.equal(rows?.length, stages.length)
   }
   assert.match(out, /^Complete: each of [\d,]+ occurrences is accounted for at every stage\.$/m)
   assert.deepEqual(missingIn(out), [])

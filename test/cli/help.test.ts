@@ -13,8 +13,8 @@ Options:
 
 Commands:
   run [options]                Run the whole broker here: take alerts in, archive them, store them
-                               as rows, pick out extragalactic transients, and keep the ledger of
-                               what became of each.
+                               as rows, pick out extragalactic transients, fit supernovae to them,
+                               and keep the ledger of what became of each.
   consume [options]            Run the whole broker here on a Kafka stream: every record of a
                                night’s topic, each accounted for. Goes on where the last commit left
                                it.
@@ -34,6 +34,8 @@ Commands:
                                runs.
   inspect [options] <file...>  show what is in alert packets: who, when, how bright, its past, its
                                images
+  fit [options] <what...>      Fit a type Ia supernova (SALT2) to a light curve: of alert packets,
+                               whose histories are merged, or of an object that a home has seen.
   config                       Check the configuration, or show it with every secret masked.
   schemas [options]            Show the schemas of wire format that were met, and accept one that is
                                parked.
@@ -49,7 +51,7 @@ Everything is kept in the folder .nightjar, or where --home or NIGHTJAR_HOME say
 const runHelp = `Usage: nightjar run [options]
 
 Run the whole broker here: take alerts in, archive them, store them as rows, pick out extragalactic
-transients, and keep the ledger of what became of each.
+transients, fit supernovae to them, and keep the ledger of what became of each.
 
 Options:
   --from <path...>  folders, .avro files, .tar.gz archives, or URLs of archives
@@ -123,8 +125,9 @@ Options:
   --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
   -h, --help       display help for command
 
-Tables: alerts (a view over one table per schema version), ledger. A field of the packet is
-written as in BigQuery: candidate.magpsf. 64-bit numbers are printed in full; in JSON as strings.
+Tables: alerts (a view over one table per schema version), salt2 (fits), ledger. A field of the
+packet is written as in BigQuery: candidate.magpsf. 64-bit numbers are printed in full; in JSON as
+strings.
 
 Examples:
   $ nightjar query "SELECT objectId, candidate.magpsf FROM alerts ORDER BY 2 LIMIT 5"
@@ -137,7 +140,7 @@ const subscribeHelp = `Usage: nightjar subscribe [options] <topic>
 Print what is published on a topic from now on, one JSON object a line.
 
 Arguments:
-  topic            such as ztf_exgalac_trans, ztf_alert_data, ztf_ledger, ztf_dead_letter
+  topic            such as ztf_exgalac_trans, ztf_salt2, ztf_ledger, ztf_dead_letter
 
 Options:
   --filter <expr>  Pub/Sub's filter language on attributes
@@ -145,6 +148,7 @@ Options:
   --max <n>        end after this many; 0 makes the subscription and ends
   --drain          end when nothing waits
   --attributes     print attributes alone and leave the alert closed
+  --fits           a line for people for each fit on ztf_salt2
   --home <dir>     folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
   --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
   -h, --help       display help for command
@@ -155,6 +159,7 @@ A named subscription sees all that is published from its making on, whether or n
 
 Examples:
   $ nightjar subscribe ztf_exgalac_trans --filter 'attributes.is_pure = "1"'
+  $ nightjar subscribe ztf_salt2 --fits --filter 'attributes.before_maximum = "1"'
   $ nightjar subscribe ztf_dead_letter --attributes
 `
 
@@ -228,6 +233,35 @@ Examples:
   $ nightjar topics --brokers localhost:9092 --topic ztf_20261121_programid1 --json
 `
 
+const fitHelp = `Usage: nightjar fit [options] <what...>
+
+Fit a type Ia supernova (SALT2) to a light curve: of alert packets, whose histories are merged, or
+of an object that a home has seen.
+
+Arguments:
+  what               Avro files of one or more objects, or objectIds
+
+Options:
+  --z <z>            redshift, if it is known; else it is free, held by priors
+  --mwebv <mag>      E(B-V) of the Milky Way; else by position
+  --settings <name>  cuts, error floor, phases, model covariance (choices: "standard", "plain",
+                     default: "standard")
+  --plot <file>      write the light curve with its fit as .png or .svg
+  --dark             a plot for dark surroundings
+  --json             print the row of the table salt2, one object a line
+  --home <dir>       folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>    whose alerts (choices: "ztf", "lsst", default: "ztf")
+  -h, --help         display help for command
+
+The exit status is 0 if every object has a fit within all bounds. "plain" does as sncosmo does by
+itself: no error floor, no cut of phases, no model covariance.
+
+Examples:
+  $ nightjar fit ZTF21abiuvdk/*.avro --z 0.0035 --plot rhu.png
+  $ nightjar fit ZTF21abiuvdk                      what a home has stored of it
+  $ nightjar fit --json *.avro | jq '{objectId, z, t0, x1, c}'
+`
+
 const helps: Record<string, string> = {
   run: runHelp,
   audit: auditHelp,
@@ -237,6 +271,7 @@ const helps: Record<string, string> = {
   status: statusHelp,
   topics: topicsHelp,
   consume: consumeHelp,
+  fit: fitHelp,
 }
 
 test('nightjar --help says what there is and how to begin', async () => {

@@ -97,7 +97,7 @@ suite('closeRecord()', () => {
     assert.equal(record.at, '2026-11-21T14:00:00.000Z')
     assert.deepEqual(
       record.stages.map(({ bitmaps }) => bitmaps.map(({ outcome }) => outcome)),
-      [['published'], ['stored'], ['stored'], ['filtered']],
+      [['published'], ['stored'], ['stored'], ['filtered'], []],
     )
   })
 })

@@ -57,6 +57,18 @@ test('a bundle has the code of its stage and no other, and the schemas that it r
   })
 })
 
+test('the bundle of salt2 has its tables beside it, and names its fonts and what draws', async () => {
+  const { folder, packages } = await bundleStage('salt2', dir)
+  assert.ok(readFileSync(join(folder, 'salt2/tables/salt2-4.bin.gz')).length > 100_000)
+  assert.deepEqual(
+    packages.filter(({ name }) => /resvg|dejavu|duckdb/.test(name)),
+    [],
+  )
+  const manifest = readFileSync(join(folder, 'package.json'), 'utf8')
+  const { dependencies } = JSON.parse(manifest) as { dependencies: Record<string, string> }
+  assert.ok('@resvg/resvg-js' in dependencies && 'dejavu-fonts-ttf' in dependencies, manifest)
+})
+
 const framework = join(repository, 'node_modules/.bin/functions-framework')
 const node = join(repository, 'node_modules/.bin/node')
 

@@ -11,7 +11,13 @@ import { createIntake } from '../../consumer/intake.ts'
 import { knownNights } from '../../conductor/nights.ts'
 import { auditOf } from '../../cli/audit.ts'
 import { ledgerReader, relayTo, stageReaders } from '../../cli/wiring.ts'
-import { bucketName, datasetName, kafkaTopicName, topicName } from '../../core/names.ts'
+import {
+  bucketName,
+  datasetName,
+  kafkaTopicName,
+  salt2TableName,
+  topicName,
+} from '../../core/names.ts'
 import { stagesOf } from '../../core/pipeline.ts'
 import type { Store, Table, Topic } from '../../core/ports.ts'
 import { brokerSubscriptions, openGround, startReaders, startSweeping } from '../../local/broker.ts'
@@ -60,11 +66,15 @@ const stageGround: Ground = {
   ...withTopics(ground, async (word) => {
     const topic = await ground.topic(word)
     if (word === 'exgalac_trans') return publishing(topic, 'transient published, not acked')
+    if (word === 'salt2') return publishing(topic, 'fit published, not acked')
     if (word === 'dead_letter') return publishing(topic, 'dead letter kept, ledger not told')
     if (word === 'ledger') return publishing(topic, 'ledger told by stage, not acked')
     return topic
   }),
-  bucket: async (word) => (word === 'alert_avro_bucket' ? archive : ground.bucket(word)),
+  bucket: async (word) => {
+    if (word === 'alert_avro_bucket') return archive
+    return word === 'sncosmo' ? fitting(await ground.bucket(word)) : ground.bucket(word)
+  },
 }
 const auditGround: Ground = {
   ...ground,
@@ -76,7 +86,8 @@ const rows: Table = {
   async append(row) {
     await drag()
     const outcome = await table.append(row)
-    await pass('row stored, not acked')
+    if (row.shape.table === salt2TableName) await pass('fit row stored, not published')
+    else await pass('row stored, not acked')
     return outcome
   },
 }
@@ -93,7 +104,7 @@ const ledgerRows: Table = {
 
 const running = startReaders(
   [
-    ...(await stageReaders(stageGround, stagesOf('ztf'), log, rows)),
+    ...(await stageReaders(stageGround, stagesOf('ztf'), log, process.env, rows)),
     await ledgerReader(ground, ledgerRows),
   ],
   log,
@@ -179,6 +190,25 @@ async function openArchive(): Promise<Store> {
       await drag()
       const created = await inner.create(name, data, metadata)
       await pass('archived, not acked')
+      return created
+    },
+  }
+}
+
+/** The bucket of the fits: a light curve is replaced, all else is created. */
+function fitting(inner: Store): Store {
+  return {
+    ...inner,
+    async replace(name, data, generation, metadata) {
+      await drag()
+      const object = await inner.replace(name, data, generation, metadata)
+      await pass('light curve merged, fit not stored')
+      return object
+    },
+    async create(name, data, metadata) {
+      await drag()
+      const created = await inner.create(name, data, metadata)
+      await pass(name.endsWith('.json') ? 'fit stored, no plot' : 'plot stored, no row')
       return created
     },
   }

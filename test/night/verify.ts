@@ -13,11 +13,23 @@ import { kafkaAttributes, occurrenceOf } from '../../core/alert.ts'
 import { crc32c } from '../../core/crc32c.ts'
 import { deadLetterAttributes } from '../../core/dead-letter.ts'
 import { outcomes, type Outcome } from '../../core/ledger.ts'
-import { archiveName, bucketName, topicName } from '../../core/names.ts'
-import { stagesOf } from '../../core/pipeline.ts'
+import {
+  archiveName,
+  bucketName,
+  fitName,
+  lightCurveName,
+  plotName,
+  topicName,
+} from '../../core/names.ts'
+import { stages as pipeline, stagesOf } from '../../core/pipeline.ts'
 import type { Delivery } from '../../core/ports.ts'
 import { openGround, type Ground } from '../../local/broker.ts'
 import { openSubscription } from '../../local/subscription.ts'
+import { formatHistory, mergeHistory } from '../../functions/salt2/history.ts'
+import { measurementsOf } from '../../functions/salt2/measurement.ts'
+import { rowText } from '../../functions/salt2/message.ts'
+import { parseRecord } from '../../functions/salt2/record.ts'
+import { readAlert } from '../../schemas/alert.ts'
 import { fixPacket } from '../../schemas/fix.ts'
 import { trimPacket } from '../../schemas/trim.ts'
 import type { Truth } from '../../simulator/truth.ts'
@@ -25,6 +37,8 @@ import type { Night } from './harness.ts'
 
 const at = { survey: 'ztf', project: 'local' } as const
 const stages = stagesOf('ztf')
+/** Those that meet every packet, damaged ones among them. */
+const firstStages = stages.filter((stage) => pipeline[stage].reads === 'alert_data')
 
 export interface Found {
   deadLetters: number
@@ -39,13 +53,15 @@ export interface Found {
 export async function prepareHome(home: string): Promise<void> {
   const ground = await openGround(home, at)
   try {
-    for (const word of ['exgalac_trans', 'alert_avro_bucket'] as const) await watch(ground, word)
+    for (const word of watched) await watch(ground, word)
   } finally {
     await ground.close()
   }
 }
 
-async function watch(ground: Ground, word: 'exgalac_trans' | 'alert_avro_bucket') {
+const watched = ['exgalac_trans', 'alert_avro_bucket', 'salt2'] as const
+
+async function watch(ground: Ground, word: (typeof watched)[number]) {
   const { journal, messages } = ground
   const topic = topicName(at, word)
   return openSubscription({ journal, messages, topic, name: `${topic}-verify`, filter: '' })
@@ -76,6 +92,7 @@ export async function verifyHome(home: string, night: Night): Promise<Found> {
     await checkBacklogs(ground)
     const deadLetters = checkDeadLetters(ground, night, truths)
     const repeated = checkTransients(ground, night, truths)
+    await checkFits(ground, queries, night, truths)
     const duplicates = truths.filter(isIntact).length - alertsOf(truths).size
     return { deadLetters, duplicates, repeated, record }
   } finally {
@@ -144,7 +161,9 @@ function checkOutcomes(ledger: LedgerSets, truths: readonly Truth[]): void {
       const found = best(stage, truth)
       const say = `${stage} of ${where(truth)}, ${truth.kind}`
       if (truth.kind === 'gap') assert.equal(found, undefined, say)
-      else if (isCorrupt(truth)) assert.equal(found, 'dead_lettered', say)
+      else if (stage === 'salt2' && (isCorrupt(truth) || truth.extragalactic !== true)) {
+        assert.equal(found, undefined, say)
+      } else if (isCorrupt(truth)) assert.equal(found, 'dead_lettered', say)
       else if (stage === 'exgalac') {
         assert.equal(found, truth.extragalactic ? 'published' : 'filtered', say)
       } else assert.ok(found === 'stored' || found === 'duplicate', `${say}: ${found}`)
@@ -153,6 +172,9 @@ function checkOutcomes(ledger: LedgerSets, truths: readonly Truth[]): void {
   for (const [id, occurrences] of alertsOf(truths)) {
     const stored = occurrences.filter((truth) => best('archive', truth) === 'stored')
     assert.equal(stored.length, 1, `one occurrence of ${id} is archived, the others are duplicates`)
+    if (occurrences[0]?.extragalactic !== true) continue
+    const fitted = occurrences.filter((truth) => best('salt2', truth) === 'stored')
+    assert.equal(fitted.length, 1, `one occurrence of ${id} is fitted, the others are duplicates`)
   }
 }
 
@@ -227,9 +249,9 @@ async function checkWarehouse({ query }: HomeQueries, truths: readonly Truth[]):
 }
 
 async function checkBacklogs(ground: Ground): Promise<void> {
-  const readers = [...stages.map((stage) => ['alert_data', stage]), ['ledger', 'table']] as const
-  for (const [word, reader] of readers) {
-    const subscription = await ground.subscription(word as 'alert_data', reader as string)
+  const own = stagesOf('ztf').map((stage) => [pipeline[stage].reads, stage] as const)
+  for (const [word, reader] of [...own, ['ledger', 'table'] as const]) {
+    const subscription = await ground.subscription(word, reader)
     assert.deepEqual(await subscription.backlog(), { messages: 0, bytes: 0 }, `nothing waits`)
   }
 }
@@ -237,7 +259,9 @@ async function checkBacklogs(ground: Ground): Promise<void> {
 /** Each damaged packet once by each stage at least, whole, with its reason; nothing else. */
 function checkDeadLetters(ground: Ground, night: Night, truths: readonly Truth[]): number {
   const expected = new Map(
-    truths.filter(isCorrupt).flatMap((truth) => stages.map((s) => [`${s} ${where(truth)}`, truth])),
+    truths
+      .filter(isCorrupt)
+      .flatMap((truth) => firstStages.map((s) => [`${s} ${where(truth)}`, truth])),
   )
   const found = new Set<string>()
   for (const { data, attributes } of read(ground, 'dead_letter')) {
@@ -278,10 +302,71 @@ function checkTransients(ground: Ground, night: Night, truths: readonly Truth[])
   return published.length - found.size
 }
 
+/**
+ * The fits of the truth's transients: one row and one stored fit an alert, a plot and a message where
+ * there is one to show, all of the same; and of each object the light curve that its packets tell, to the
+ * byte, in whatever order they came and however often.
+ */
+async function checkFits(
+  ground: Ground,
+  { query }: HomeQueries,
+  night: Night,
+  truths: readonly Truth[],
+): Promise<void> {
+  const transients = truths.filter((truth) => isIntact(truth) && truth.extragalactic === true)
+  const alerts = Map.groupBy(transients, idOf)
+  const store = await ground.bucket('sncosmo')
+  const rows = new Map<string, Record<string, unknown>>()
+  if (alerts.size > 0) {
+    let physical = 0
+    for await (const row of query('SELECT * FROM salt2')) {
+      physical++
+      rows.set(`${String(row['objectId'])} ${String(row['candid'])}`, row)
+    }
+    assert.equal(physical, alerts.size, 'no fit stands twice')
+  }
+  assert.deepEqual([...rows.keys()].sort(), [...alerts.keys()].sort(), 'one row a transient')
+
+  const expected = new Set<string>()
+  const messages = Map.groupBy(read(ground, 'salt2'), ({ attributes }) =>
+    idOf(attributes as unknown as Truth),
+  )
+  for (const [id, occurrences] of alerts) {
+    const { objectId = '', candid = '' } = occurrences[0] as Truth
+    const name = fitName(objectId, BigInt(candid))
+    expected.add(name).add(lightCurveName(objectId))
+    const record = parseRecord((await store.read(name))?.data ?? new Uint8Array())
+    const row = rows.get(id) ?? {}
+    assert.equal(row['reason'], record.analysis.reason, `the row of ${id} is of its fit`)
+    assert.equal(row['t0'], record.analysis.fit?.parameters.t0 ?? null)
+    const own = messages.get(id) ?? []
+    assert.equal(record.analysis.fit !== null, own.length > 0, `${id} is published if fitted`)
+    for (const { data } of own) assert.equal(Buffer.from(data).toString(), rowText(record))
+    if (record.analysis.fit === null) continue
+    for (const format of ['svg', 'png'] as const) expected.add(plotName(BigInt(candid), format))
+  }
+  assert.deepEqual(
+    [...messages.keys()].filter((id) => !alerts.has(id)),
+    [],
+    'no other fit',
+  )
+
+  const objects: string[] = []
+  for await (const { name } of store.list('')) objects.push(name)
+  assert.deepEqual(objects.sort(), [...expected].sort(), 'light curves, fits and plots')
+  const packets = Map.groupBy(transients, ({ objectId }) => objectId ?? '')
+  for (const [objectId, own] of packets) {
+    const told = own.map((truth) => measurementsOf(readAlert(night.bytesOf(truth)).record))
+    const curve = formatHistory(told.reduce((one, other) => mergeHistory(one, other), []))
+    const stored = await store.read(lightCurveName(objectId))
+    assert.equal(Buffer.from(stored?.data ?? []).toString(), Buffer.from(curve).toString())
+  }
+}
+
 /** All that a topic still holds, whoever has read it. */
 function read(
   ground: Ground,
-  word: 'dead_letter' | 'exgalac_trans',
+  word: 'dead_letter' | 'exgalac_trans' | 'salt2',
 ): Pick<Delivery, 'data' | 'attributes'>[] {
   const topic = ground.messages.knownTopicId(topicName(at, word))
   return ground.messages.after(topic, 0, { messages: Infinity, bytes: Infinity })

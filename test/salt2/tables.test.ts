@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 
-import { loadModel, ownTables } from '../../functions/salt2/model-files.ts'
+import { loadModel } from '../../functions/salt2/model-files.ts'
 import { bandFlux, relativeCovariance } from '../../salt2/exact.ts'
 import { extinctionLaw } from '../../salt2/dust.ts'
+import { ownTables } from '../../salt2/tables/files.ts'
 import { sourceModel, type Model } from '../../salt2/model.ts'
 import type { Parameters } from '../../salt2/result.ts'
 import {
