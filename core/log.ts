@@ -26,6 +26,16 @@ export interface Events {
   night_moved: { night: string; from: string; to: string; why: string }
   action_done: { night: string; action: string }
   action_failed: { night: string; action: string; reason: string }
+  gateway_started: { gateway: string; listening: string[]; metrics?: string }
+  gateway_stopped: { gateway: string; reason: string }
+  client_refused: { ident: string; fault: string; reason: string }
+  credential_failed: { ident: string; reason: string }
+  credentials_reloaded: { file: string; idents: number }
+  certificate_reloaded: { file: string }
+  reload_retried: { file: string; reason: string }
+  feed_failed: { channel: string; reason: string }
+  feed_retried: { channel: string; reason: string }
+  feed_withheld: { channel: string; reason: string }
 }
 
 export type Log = <Name extends keyof Events>(name: Name, facts: Events[Name]) => void
@@ -42,6 +52,12 @@ const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
   schema_parked: 'ERROR',
   schema_unavailable: 'ERROR',
   action_failed: 'ERROR',
+  client_refused: 'WARNING',
+  credential_failed: 'ERROR',
+  reload_retried: 'WARNING',
+  feed_failed: 'ERROR',
+  feed_retried: 'WARNING',
+  feed_withheld: 'WARNING',
 }
 
 /** How urgent an event is, for writers that have levels. */
