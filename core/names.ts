@@ -53,6 +53,24 @@ export function topicName(at: Instance, word: TopicWord): string {
   return `${at.survey}_${word}${suffix(at)}`
 }
 
+/**
+ * The topic behind a channel of a gateway: `hpfeeds.chan1`. Any channel has one: what a topic's name
+ * cannot hold is percent-encoded. Throws `input_invalid` where it would be longer than Pub/Sub takes.
+ */
+export function channelTopicName(at: Instance, prefix: string, channel: string): string {
+  const encoded = encodeURIComponent(channel).replaceAll(
+    /[!'()*]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+  const name = `${prefix}${encoded}${suffix(at)}`
+  if (name.length <= 255) return name
+  throw new NightjarError(
+    'input_invalid',
+    `Cannot use channel "${channel.slice(0, 80)}": the name of its topic would have ` +
+      `${name.length} characters, at most 255 are allowed`,
+  )
+}
+
 /** A subscription is named after its topic and its reader: `ztf_alert_data-archive`. */
 export function subscriptionName(at: Instance, word: TopicWord, reader: string): string {
   return `${topicName(at, word)}-${reader}`
