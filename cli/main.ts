@@ -6,7 +6,10 @@ import { auditCommand } from './audit.ts'
 import { configCommand } from './config.ts'
 import { consumeCommand } from './consume.ts'
 import { fitCommand } from './fit.ts'
+import { feedCommand } from './feed.ts'
+import { gatewayCommand } from './gateway.ts'
 import { inspectCommand } from './inspect.ts'
+import { keysCommand } from './keys.ts'
 import { queryCommand } from './query.ts'
 import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
@@ -31,6 +34,9 @@ const verbs = [
   fitCommand,
   configCommand,
   schemasCommand,
+  gatewayCommand,
+  feedCommand,
+  keysCommand,
 ]
 
 /** The whole program, for a world. */

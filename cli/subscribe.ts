@@ -97,8 +97,8 @@ async function subscribe(world: World, topic: string, options: SubscribeOptions)
   }
 }
 
-/** A delivery for printing: who and when, and what it carries, opened where it can be. */
-async function describe(
+/** A delivery for people: who and when, and what it carries, opened where it can be. */
+export async function describe(
   delivery: Delivery,
   claims: Store,
   onlyAttributes: boolean,

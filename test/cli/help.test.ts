@@ -39,6 +39,11 @@ Commands:
   config                       Check the configuration, or show it with every secret masked.
   schemas [options]            Show the schemas of wire format that were met, and accept one that is
                                parked.
+  gateway                      Open a door for peers that speak another protocol, onto the topics of
+                               a home.
+  feed                         Publish to, or subscribe to, the channels of any hpfeeds broker.
+  keys                         Manage who may publish and subscribe at a gateway; a change counts at
+                               once.
 
 A first night, without a cloud account:
   $ nightjar simulate --out night
