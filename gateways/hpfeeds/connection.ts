@@ -76,7 +76,8 @@ const notAuth = new NightjarError('input_invalid', 'First message was not AUTH')
 export function serveConnection(options: ConnectionOptions): Connection {
   const { socket, sources, channels, tally, limits, room, log } = options
   const nonce = randomBytes(4)
-  const joined = new Set<string>()
+  /** Channels that were subscribed to, and whether the subscription stands already. */
+  const joined = new Map<string, boolean>()
   /** Feeds that were published to. */
   const feeds = new Map<string, Feed>()
   let credential: Credential | undefined
@@ -236,10 +237,12 @@ export function serveConnection(options: ConnectionOptions): Connection {
       )
     }
     if (phase === 'ending') return
-    joined.add(channel)
-    add(own.subscriptions, channel, 1)
+    joined.set(channel, false)
     try {
       await channels.join(channel, member)
+      if (!joined.has(channel)) return
+      joined.set(channel, true)
+      add(own.subscriptions, channel, 1)
     } catch (error) {
       log('feed_failed', { channel, reason: sentenceOf(error) })
       refuse(sentenceOf(error), 'no-sub-permission')
@@ -247,8 +250,10 @@ export function serveConnection(options: ConnectionOptions): Connection {
   }
 
   function leave(channel: string): void {
-    if (!joined.delete(channel)) return
-    add(own.subscriptions, channel, -1)
+    const stands = joined.get(channel)
+    if (stands === undefined) return
+    joined.delete(channel)
+    if (stands) add(own.subscriptions, channel, -1)
     channels.leave(channel, member)
   }
 
@@ -302,7 +307,7 @@ export function serveConnection(options: ConnectionOptions): Connection {
     clearTimeout(authTimer)
     clearTimeout(slowTimer)
     slowTimer = undefined
-    for (const channel of [...joined]) leave(channel)
+    for (const channel of [...joined.keys()]) leave(channel)
     hasRoom?.()
     socket.end()
     socket.resume()

@@ -12,13 +12,17 @@ have() {
 
 if [[ $(have) != "$hpfeeds" ]]; then
   echo "peers: installing hpfeeds $hpfeeds"
+  fresh=$home.$$
+  trap 'rm -rf "$fresh"' EXIT
   mkdir -p .peers
-  rm -rf "$home"
-  python3 -m venv "$home"
+  python3 -m venv "$fresh"
   # Its dependencies are named with versions: hpfeeds itself asks for whatever is newest.
-  "$home/bin/python" -m pip install --quiet --disable-pip-version-check "hpfeeds[broker]==$hpfeeds" \
-    aiohttp==3.14.5 aiorun==2025.1.1 prometheus-client==0.26.0 wrapt==2.5.2 ||
-    { rm -rf "$home"; exit 1; }
+  "$fresh/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "hpfeeds[broker]==$hpfeeds" \
+    aiohttp==3.14.5 aiorun==2025.1.1 prometheus-client==0.26.0 wrapt==2.5.2
+  # Whole or not at all: others may be asking at the same time.
+  rm -rf "$home"
+  mv "$fresh" "$home"
 fi
 
 echo "peers: hpfeeds $(have)"
