@@ -41,13 +41,13 @@ async function onTopic(home: string, channel: string, keep: boolean): Promise<st
   }
 }
 
-test('killed in mid-flow, ten times: all that any subscriber was shown is on the topic', async () => {
+test('killed in mid-flow, five times: all that any subscriber was shown is on the topic', async () => {
   const cwd = mkdtempSync(join(dir, 'flow-'))
   const home = join(cwd, 'home')
   await onTopic(home, 'alerts', false)
   const shown = new Set<string>()
   let sent = 0
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round < 5; round++) {
     const gateway = await startGateway(
       ['--bind', '127.0.0.1:0', '--home', 'home', '--auth', 'env'],
       {
@@ -62,9 +62,9 @@ test('killed in mid-flow, ten times: all that any subscriber was shown is on the
       for (let i = 0; i < 20; i++) {
         one.publish('alerts', `${++sent} ${i % 5 === 0 ? 'x'.repeat(6000) : ''}`)
       }
-    }, 1)
+    }, 5)
     await one.text()
-    await new Promise((resolve) => setTimeout(resolve, 30 + 37 * round))
+    await new Promise((resolve) => setTimeout(resolve, 30 + 75 * round))
     gateway.started.child.kill('SIGKILL')
     await gateway.started.ended
     clearInterval(flow)
@@ -74,7 +74,7 @@ test('killed in mid-flow, ten times: all that any subscriber was shown is on the
     one.socket.destroy()
   }
   const kept = new Set(await onTopic(home, 'alerts', true))
-  assert.ok(shown.size > 200, `${shown.size} were shown`)
+  assert.ok(shown.size > 50, `${shown.size} were shown`)
   assert.deepEqual(
     [...shown].filter((text) => !kept.has(text)),
     [],
