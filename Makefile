@@ -44,8 +44,9 @@ bench: install ## measure, beside named peers in the same run, and print tables
 tables: install ## derive the compact model tables from a full model: make tables MODEL=DIRECTORY
 	@$(NODE) salt2/tables/main.ts $(MODEL)
 
-torture: install ## kill -9 the broker ROUNDS times (200) and audit after each; fuzz the gateways
+torture: install ## kill -9 the broker and the Kafka intake ROUNDS times (200), audit; fuzz the gateways
 	@$(NODE) test/night/torture.ts --rounds $(ROUNDS)
+	@$(NODE) --disable-warning=TimeoutNegativeWarning test/consumer/kafka/torture.ts --rounds $(ROUNDS)
 	@$(NODE) test/gateways/hpfeeds/fuzz.ts --inputs 1000000
 
 bundle: install ## make one bundle a stage, as Cloud Functions takes it, into dist/functions

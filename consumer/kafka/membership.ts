@@ -122,8 +122,13 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
   return {
     lastSign: () => sign,
     quiet() {
-      if (!quiet) consumer.pause([{ topic }])
+      if (quiet) return
       quiet = true
+      try {
+        consumer.pause([{ topic }])
+      } catch {
+        // A consumer that has crashed cannot be paused, and need not.
+      }
     },
     async commit(wanted) {
       await consumer.commitOffsets(
@@ -171,7 +176,11 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
   }
 
   function seek(partition: number, offset: bigint): void {
-    consumer.seek({ topic, partition, offset: String(offset) })
+    try {
+      consumer.seek({ topic, partition, offset: String(offset) })
+    } catch {
+      // It has crashed meanwhile; its next membership is assigned anew.
+    }
   }
 
   /** Put a batch into the queue as there is room, and tell kafkajs how far that went. */
@@ -234,7 +243,7 @@ function createConsumer({ kafka, group, tuning }: MembershipOptions): Consumer {
     metadataMaxAge: 60_000,
     retry: {
       initialRetryTime: 200,
-      maxRetryTime: 5000,
+      maxRetryTime: 2000,
       retries: 8,
       // Who is refused would be refused for ever.
       restartOnFailure: async (error) => refusalOf(error) === undefined,

@@ -48,7 +48,9 @@ export interface KafkaSource extends Source {
 
 const flushMs = 1000
 const saveMs = 5000
-const closeMs = 15_000
+/** After so long a silence it is asked whether the topic is still there. */
+const probeMs = 5000
+const closeMs = 10_000
 
 /** Open a topic that exists. Throws `source_failed` where it does not, or its log is not what it was. */
 export async function openKafkaSource(options: KafkaSourceOptions): Promise<KafkaSource> {
@@ -68,6 +70,9 @@ export async function openKafkaSource(options: KafkaSourceOptions): Promise<Kafk
   let flushing: Promise<void> | undefined
   let savedAt = performance.now()
   let takenBefore = 0
+  let probing = false
+  /** The topic was deleted: nobody takes its commits any more. */
+  let gone = false
 
   let kafka = await options.connect()
   let admin = await connectAdmin(kafka)
@@ -160,6 +165,7 @@ export async function openKafkaSource(options: KafkaSourceOptions): Promise<Kafk
     } catch {
       return error
     }
+    gone = true
     return new NightjarError(
       'source_failed',
       `Cannot go on consuming "${topic}": the topic was deleted while it was read; what was ` +
@@ -189,7 +195,7 @@ export async function openKafkaSource(options: KafkaSourceOptions): Promise<Kafk
 
   async function commitWanted(): Promise<void> {
     const left = outstanding()
-    if (left.length === 0 || membership === undefined) return
+    if (left.length === 0 || membership === undefined || gone) return
     try {
       await membership.commit(left)
     } catch (error) {
@@ -242,6 +248,13 @@ export async function openKafkaSource(options: KafkaSourceOptions): Promise<Kafk
           `Cannot go on consuming "${topic}": no sign of life for ${Math.round(silent / 1000)} s`,
         ),
       )
+    }
+    if (silent > probeMs && !probing) {
+      probing = true
+      void explain(undefined).then((reason) => {
+        probing = false
+        if (reason !== undefined) queue.fail(reason)
+      })
     }
     if (once && !isRead() && positions.partitions().length < ends.size) void lookAtOthers()
   }
@@ -306,14 +319,21 @@ export async function openKafkaSource(options: KafkaSourceOptions): Promise<Kafk
 
   /** The last commits of a membership, as far as the broker takes them. */
   async function settle(of: Membership): Promise<void> {
-    await flushing
+    if (flushing !== undefined && !gone) await within(closeMs, flushing)
     for (const begun = performance.now(); performance.now() - begun < closeMs;) {
       const left = outstanding()
       if (left.length === 0) return
-      await of.commit(left).catch(() => {})
+      await within(closeMs, of.commit(left)).catch(() => {})
       if (outstanding().length === 0) return
       await new Promise((resolve) => setTimeout(resolve, 200))
     }
     log('commit_retried', { topic, reason: 'not taken before the end; records will come again' })
   }
+}
+
+/** Wait for work, but no longer than it may take. */
+function within(ms: number, work: Promise<unknown>): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, ms)))
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

@@ -18,10 +18,10 @@ export async function readWatermarks(
   topic: string,
   group?: string,
 ): Promise<Watermarks[]> {
-  const offsets = await admin.fetchTopicOffsets(topic)
+  const offsets = await patiently(() => admin.fetchTopicOffsets(topic))
   const committed = new Map<number, bigint>()
   if (group !== undefined) {
-    const [found] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
+    const [found] = await patiently(() => admin.fetchOffsets({ groupId: group, topics: [topic] }))
     for (const { partition, offset } of found?.partitions ?? []) {
       // -1 is no commit; -2 is what kafkajs writes when it has lost its place.
       if (BigInt(offset) >= 0n) committed.set(partition, BigInt(offset))
@@ -58,3 +58,33 @@ export function checkStart(topic: string, at: Watermarks, start: bigint): void {
       "Take what is there now in under another instance, or reset the group's offsets",
   )
 }
+
+const mostAttempts = 30
+
+/** A coordinator or a leader that has just begun, or just moved, says so and answers a little later. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt >= mostAttempts || !isPassing(error)) throw error
+      await new Promise((resolve) => setTimeout(resolve, 300))
+    }
+  }
+}
+
+/** kafkajs wraps what a broker said as often as it gives up: look through to it. */
+function isPassing(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('type' in at && passing.has(String(at.type))) return true
+  }
+  return false
+}
+
+const passing: ReadonlySet<string> = new Set([
+  'GROUP_LOAD_IN_PROGRESS',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR_FOR_GROUP',
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+])

@@ -4,7 +4,13 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { createIntake, type IntakeOptions } from '../../consumer/intake.ts'
 import type { Relay } from '../../consumer/relay.ts'
-import type { PartitionRange, Position, Source, SourceRecord } from '../../consumer/source.ts'
+import type {
+  PartitionRange,
+  Position,
+  Source,
+  SourceItem,
+  SourceRecord,
+} from '../../consumer/source.ts'
 import { record } from './packet.ts'
 
 interface FakeSource extends Source {
@@ -98,6 +104,56 @@ suite('createIntake()', () => {
     assert.equal(intake.counts().records, sizes.length)
     assert.equal(most.out, 4)
     assert.ok(most.bytes <= 1000, `${most.bytes} bytes were under way`)
+  })
+
+  test('what hangs ends the intake, and its offset is not committed', async () => {
+    const source = sourceOf(some(20), { live: true })
+    const intake = make({
+      source,
+      deadlineMs: 100,
+      relay: ({ offset }) =>
+        offset === 5n ? new Promise<never>(() => {}) : Promise.resolve('published'),
+    })
+    await assert.rejects(
+      intake.run(never),
+      /Cannot go on: ztf_20261121_programid1\[3\]@5 is under way for more than 0.1 s/,
+    )
+    assert.equal(source.commits.at(-1)?.next, 5n)
+  })
+
+  test('a partition that starts anew forgets what was under way, and a gap is an account', async () => {
+    const gate = Promise.withResolvers<void>()
+    const [first, second] = some(2)
+    const at = { topic: 'ztf_20261121_programid1', partition: 3 }
+    const items: SourceItem[] = [
+      first as SourceRecord,
+      second as SourceRecord,
+      { kind: 'start', ...at, offset: 40n },
+      { kind: 'gap', ...at, offset: 40n, span: 5n },
+      record(45n),
+    ]
+    const commits: Position[] = []
+    const intake = make({
+      source: {
+        async *records() {
+          yield* items
+        },
+        commit: async (positions) => void commits.push(...positions),
+        ranges: async () => [],
+        close: async () => {},
+      },
+      relay: async (item) => {
+        if (item.offset === 0n) await gate.promise
+        return item.kind === 'gap' ? 'gap' : 'published'
+      },
+    })
+    const running = intake.run(never)
+    await pause(80)
+    assert.equal(commits.at(-1)?.next, 46n, 'what was under way before does not hold it back')
+    gate.resolve()
+    await running
+    assert.equal(commits.at(-1)?.next, 46n)
+    assert.deepEqual(intake.counts().outcomes, { published: 3, gap: 1 })
   })
 
   test('commits only what is contiguous', async () => {

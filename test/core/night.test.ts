@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { nightOfDate, nightOfJd, nightOfTopic, parseNight } from '../../core/night.ts'
+import {
+  nightOfDate,
+  nightOfJd,
+  nightOfTopic,
+  nightsBetween,
+  parseNight,
+} from '../../core/night.ts'
 
 const jd = (iso: string): number => Date.parse(iso) / 86_400_000 + 2440587.5
 
@@ -53,4 +59,11 @@ test('nightOfTopic() finds the date in the names of surveys', () => {
   ]
   for (const [topic, night] of table) assert.equal(nightOfTopic(topic), night, topic)
   assert.equal(nightOfDate(new Date('2026-11-21T23:59:59.999Z')), '20261121')
+})
+
+test('nightsBetween() counts by the calendar, and neither backwards nor for ever', () => {
+  assert.deepEqual(nightsBetween('20240228', '20240301'), ['20240228', '20240229', '20240301'])
+  assert.deepEqual(nightsBetween('20261121', '20261121'), ['20261121'])
+  assert.throws(() => nightsBetween('20261122', '20261121'), /they must ascend/)
+  assert.throws(() => nightsBetween('20200101', '20261121'), /be 100 at most/)
 })
