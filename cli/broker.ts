@@ -6,7 +6,7 @@ import type { Log } from '../core/log.ts'
 import { brokerSubscriptions, startReaders, startSweeping, type Ground } from '../local/broker.ts'
 import { takeHome } from '../local/home.ts'
 import { openHomeQueries, type HomeQueries } from './door.ts'
-import type { TablesThreadData } from './tables-thread.ts'
+import type { SaidByTables, TablesThreadData } from './tables-thread.ts'
 import { stageReaders, stagesByThread } from './wiring.ts'
 
 export interface Broker {
@@ -30,7 +30,7 @@ export async function startBroker(
   const { home, at } = ground
   const release = takeHome(home)
   try {
-    const tables = await startTablesThread({ home: home.path, at, env })
+    const tables = await startTablesThread({ home: home.path, at, env }, log)
     const { plain } = stagesByThread(ground)
     const running = startReaders(await stageReaders(ground, plain, log, env), log)
     const stopSweeping = startSweeping(ground)
@@ -79,6 +79,7 @@ export async function startBroker(
 
 async function startTablesThread(
   data: TablesThreadData,
+  log: Log,
 ): Promise<{ failed: Promise<never>; close(): Promise<void> }> {
   const worker = new Worker(new URL(import.meta.resolve('./tables-thread.ts')), {
     workerData: data,
@@ -88,7 +89,12 @@ async function startTablesThread(
     worker.once('error', (error: unknown) => reject(revive(error)))
   })
   failed.catch(() => {})
-  const ready = new Promise<void>((resolve) => worker.once('message', () => resolve()))
+  const ready = new Promise<void>((resolve) => {
+    worker.on('message', (said: SaidByTables) => {
+      if (said === 'ready') resolve()
+      else log(said.name, said.facts)
+    })
+  })
   await Promise.race([ready, failed])
   return {
     failed,

@@ -63,6 +63,17 @@ export async function loadConfig(world: World, file?: string): Promise<Config> {
 async function check(world: World, file: string | undefined): Promise<void> {
   const { config, warnings, from } = await readConfig(world, file)
   for (const warning of warnings) world.out(`warning: ${warning}\n`)
+  const faults: string[] = []
+  const { checkStream } = await import('../consumer/kafka/check.ts')
+  for (const stream of Object.values(config.streams)) {
+    faults.push(...(await checkStream(stream, world.env)))
+  }
+  if (faults.length > 0) {
+    throw new NightjarError(
+      'config_invalid',
+      `Cannot use the configuration here: ${faults.length} of its files are at fault\n  ${faults.join('\n  ')}`,
+    )
+  }
   const names = Object.keys(config.streams)
   const streams = names.length === 0 ? 'no streams' : `streams ${names.join(', ')}`
   world.out(`${from} is in order: ${streams}\n`)

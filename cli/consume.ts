@@ -19,6 +19,7 @@ import {
   type ChosenStream,
   type StreamOptions,
 } from './kafka.ts'
+import { withMetrics, type Address } from './metrics.ts'
 import { runSession, type Session, type Taken } from './session.ts'
 import { relayTo } from './wiring.ts'
 import type { World } from './world.ts'
@@ -29,6 +30,7 @@ interface ConsumeOptions extends HomeOptions, StreamOptions {
   once?: boolean
   rate?: number
   json?: boolean
+  metrics?: Address
 }
 
 /** The command. */
@@ -47,7 +49,7 @@ export function consumeCommand(world: World): Command {
     .option('--once', 'end at the topic’s end of now, finish every stage, and audit')
     .option('--rate <n>', 'alerts a second at most', positive('rate'))
     .option('--json', 'print the summary as JSON')
-  return withStream(withHome(command, world))
+  return withMetrics(withStream(withHome(command, world)))
     .addHelpText(
       'after',
       `
@@ -68,9 +70,9 @@ async function consume(world: World, options: ConsumeOptions): Promise<void> {
   const chosen = await chooseStream(world, surveyOf(options), options)
   const topics = chooseTopics(world, chosen.stream, options)
   // Taking in goes on until the signal by itself, so the session has nothing to wait for but the stages.
-  await runSession(world, { ...options, once: true }, (session) =>
-    takeIn(world, options, chosen, topics, session),
-  )
+  const metrics = options.metrics ?? chosen.config.metrics
+  const asked = { ...options, once: true, ...(metrics !== undefined && { metrics }) }
+  await runSession(world, asked, (session) => takeIn(world, options, chosen, topics, session))
 }
 
 async function takeIn(
@@ -124,7 +126,7 @@ async function takeInTopic(
   options: ConsumeOptions,
   chosen: ChosenStream,
   topic: string,
-  { ground, broker, log, watch }: Session,
+  { ground, broker, log, metrics, watch }: Session,
   passing: boolean,
 ): Promise<Taken> {
   const group = groupFor(chosen, ground.home.path, topic)
@@ -137,9 +139,10 @@ async function takeInTopic(
     log,
     once: options.once === true || passing,
   })
+  const relay = await relayTo(ground, log, registry && { registry, env: world.env })
   const intake = createIntake({
-    source,
-    relay: await relayTo(ground, log, registry && { registry, env: world.env }),
+    source: metrics.shown(topic, source),
+    relay: metrics.timed(relay),
     log,
     ...(options.rate !== undefined && { rate: options.rate }),
   })

@@ -7,6 +7,7 @@ import { NightjarError } from '../core/errors.ts'
 import { kafkaTopicName } from '../core/names.ts'
 import { nightOfDate, nightOfTopic, type Night } from '../core/night.ts'
 import { nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
+import { withMetrics, type Address } from './metrics.ts'
 import { runSession, type Session, type Taken } from './session.ts'
 import { relayTo } from './wiring.ts'
 import type { World } from './world.ts'
@@ -17,6 +18,7 @@ interface RunOptions extends HomeOptions {
   rate?: number
   once?: boolean
   json?: boolean
+  metrics?: Address
 }
 
 /** The command. */
@@ -36,7 +38,7 @@ export function runCommand(world: World): Command {
     .option('--rate <n>', 'alerts a second at most', positive('rate'))
     .option('--once', 'take in what is there, finish every stage, audit, and end')
     .option('--json', 'print the summary as JSON')
-  return withHome(command, world)
+  return withMetrics(withHome(command, world))
     .addHelpText(
       'after',
       `
@@ -64,10 +66,10 @@ async function run(world: World, options: RunOptions): Promise<void> {
 async function takeIn(
   world: World,
   options: RunOptions,
-  { ground, broker, log, watch }: Session,
+  { ground, broker, log, metrics, watch }: Session,
 ): Promise<Taken> {
   const store = await ground.bucket('broker_files')
-  const relay = await relayTo(ground, log)
+  const relay = metrics.timed(await relayTo(ground, log))
   const total = { records: 0, bytes: 0 }
   for (const from of options.from ?? []) {
     const night = options.night ?? nightOfPath(from) ?? nightOfDate(world.now())

@@ -7,6 +7,7 @@ import { auditOf } from './audit.ts'
 import { startBroker, type Broker } from './broker.ts'
 import { instanceOf, type HomeOptions } from './embedded.ts'
 import { createLog } from './log.ts'
+import { noMetrics, serveMetrics, type Address, type Metrics } from './metrics.ts'
 import { createProgress } from './progress.ts'
 import { formatSummary } from './summary.ts'
 import type { World } from './world.ts'
@@ -14,6 +15,8 @@ import type { World } from './world.ts'
 export interface SessionOptions extends HomeOptions {
   once?: boolean
   json?: boolean
+  /** Where to serve metrics; nowhere if absent. */
+  metrics?: Address
 }
 
 /** What a taker of alerts is given. */
@@ -21,7 +24,8 @@ export interface Session {
   ground: Ground
   broker: Broker
   log: Log
-  /** Let the progress line tell of this intake from now on. */
+  metrics: Metrics
+  /** Let the progress line and the metrics tell of this intake from now on. */
   watch(intake: Intake): void
 }
 
@@ -39,14 +43,35 @@ export async function runSession(
   options: SessionOptions,
   takeIn: (session: Session) => Promise<Taken>,
 ): Promise<void> {
-  const log = createLog(world)
+  const plain = createLog(world)
+  const metrics = options.metrics ? await serveMetrics(options.metrics, plain) : noMetrics
+  const log = metrics.counted(plain)
+  try {
+    await runBroker(world, options, metrics, log, takeIn)
+  } finally {
+    await metrics.close()
+  }
+}
+
+async function runBroker(
+  world: World,
+  options: SessionOptions,
+  metrics: Metrics,
+  log: Log,
+  takeIn: (session: Session) => Promise<Taken>,
+): Promise<void> {
   const ground = await openGround(options.home, instanceOf(options))
   try {
     const broker = await startBroker(ground, log, world.env)
     const progress = createProgress({ world, broker, quiet: options.json === true })
     try {
       const started = performance.now()
-      const taken = await takeIn({ ground, broker, log, watch: progress.watch })
+      metrics.attach(broker)
+      const watch = (intake: Intake): void => {
+        progress.watch(intake)
+        metrics.watch(intake)
+      }
+      const taken = await takeIn({ ground, broker, log, metrics, watch })
       if (options.once === true) await Promise.race([broker.idle(world.signal), broker.failed])
       else await Promise.race([aborted(world.signal), broker.failed])
       progress.stop()

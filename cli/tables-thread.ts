@@ -4,12 +4,12 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 
+import type { Events, Log } from '../core/log.ts'
 import { datasetName, type Instance } from '../core/names.ts'
 import { routinesOf, routineStatement } from '../core/routines.ts'
 import { openGround, startReaders } from '../local/broker.ts'
 import { doorPath, serveDoor } from '../local/door.ts'
 import { openTable } from '../local/table.ts'
-import { createLog } from './log.ts'
 import { ledgerReader, stageReaders, stagesByThread } from './wiring.ts'
 
 /** What the main thread gives to it. */
@@ -19,14 +19,14 @@ export interface TablesThreadData {
   env: Readonly<Record<string, string | undefined>>
 }
 
+/** What it says: that it is ready, and from then on events of the log. */
+export type SaidByTables = 'ready' | { name: keyof Events; facts: Events[keyof Events] }
+
 if (parentPort !== null) {
   const port = parentPort
   const { home, at, env } = workerData as TablesThreadData
-  const log = createLog({
-    env,
-    now: () => new Date(),
-    err: (text) => void process.stderr.write(text),
-  })
+  // The main thread has the one log, with its counts and its bounds.
+  const log: Log = (name, facts) => port.postMessage({ name, facts } satisfies SaidByTables)
   const ground = await openGround(home, at)
   const dataset = datasetName(at)
   const routines = routinesOf(at.survey, 'duckdb').map((routine) =>

@@ -28,6 +28,7 @@ export interface IntakeCounts {
   records: number
   bytes: number
   inFlight: number
+  bytesInFlight: number
   outcomes: Partial<Record<Outcome, number>>
 }
 
@@ -45,8 +46,7 @@ export function createIntake(options: IntakeOptions): Intake {
   const trackers = new Map<string, Tracker>()
   /** What was committed last, as text: an idle source is not written to again and again. */
   let committed = ''
-  const counts: IntakeCounts = { records: 0, bytes: 0, inFlight: 0, outcomes: {} }
-  let bytesInFlight = 0
+  const counts: IntakeCounts = { records: 0, bytes: 0, inFlight: 0, bytesInFlight: 0, outcomes: {} }
   /** What is under way, oldest first, and since when. */
   const underway = new Map<SourceRecord | SourceGap, number>()
   let failure: unknown
@@ -107,7 +107,7 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 
   const hasRoom = (item: SourceRecord | SourceGap): boolean =>
-    counts.inFlight < maxInFlight && bytesInFlight + bytesOf(item) <= maxBytesInFlight
+    counts.inFlight < maxInFlight && counts.bytesInFlight + bytesOf(item) <= maxBytesInFlight
   const change = (): Promise<void> => new Promise((resolve) => (wakeUp = resolve))
 
   /** Start on a record. Its place in the order is taken now; the rest happens beside its neighbours. */
@@ -120,7 +120,7 @@ export function createIntake(options: IntakeOptions): Intake {
     counts.bytes += bytes
     underway.set(record, performance.now())
     counts.inFlight++
-    bytesInFlight += bytes
+    counts.bytesInFlight += bytes
     relay(record, gap)
       .then((outcome) => {
         counts.outcomes[outcome] = (counts.outcomes[outcome] ?? 0) + 1
@@ -130,7 +130,7 @@ export function createIntake(options: IntakeOptions): Intake {
       .finally(() => {
         underway.delete(record)
         counts.inFlight--
-        bytesInFlight -= bytes
+        counts.bytesInFlight -= bytes
         wakeUp()
       })
   }

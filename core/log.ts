@@ -22,6 +22,7 @@ export interface Events {
   schema_parked: { id: number; against: number | undefined; changes: string[] }
   schema_unavailable: { id: number; reason: string }
   broker_started: { home: string; survey: string; stages: string[] }
+  metrics_served: { url: string }
   broker_stopped: { reason: string }
   night_moved: { night: string; from: string; to: string; why: string }
   action_done: { night: string; action: string }

@@ -46,3 +46,30 @@ test('config check names a file that is not there', async () => {
   assert.equal(status, 2)
   assert.match(err, /Cannot read the configuration ".*none\.toml": ENOENT/)
 })
+
+test('config check looks into the files that the streams of this machine name', async () => {
+  const password = join(dir, 'password')
+  const text = (secret: string): string => `[streams.ztf]
+survey = "ztf"
+brokers = ["localhost:9092"]
+topics = ["ztf_{night}_programid1"]
+tls = { ca = "${dir}/ca.pem" }
+sasl = { mechanism = "scram-sha-512", username = "u", password = { file = "${secret}" } }
+[streams.kerberos]
+survey = "ztf"
+brokers = ["localhost:9092"]
+topics = ["ztf_{night}_programid1"]
+sasl = { mechanism = "gssapi", keytab = "${dir}/ca.pem" }
+`
+  writeFileSync(password, 'hunter2')
+  writeFileSync(join(dir, 'ca.pem'), 'no certificate')
+  const { err, status } = await runHere(['config', 'check', file(text(join(dir, 'no-password')))])
+  assert.equal(status, 2)
+  assert.match(err, /streams\.ztf: Cannot read a secret from file ".*no-password": ENOENT/)
+  assert.match(err, /streams\.ztf: Cannot use TLS authorities ".*ca\.pem": it holds no certificate/)
+  assert.match(err, /streams\.kerberos: Cannot use keytab ".*ca\.pem": it is no keytab/)
+  const plain = '[streams.x]\nsurvey = "ztf"\nbrokers = ["a:1"]\ntopics = ["x"]\n'
+  const sasl = `sasl = { mechanism = "scram-sha-256", username = "u", password = { file = "${password}" } }`
+  const good = await runHere(['config', 'check', file(plain + sasl)])
+  assert.match(good.out, /^.*nightjar\.toml is in order: streams x\n$/)
+})

@@ -59,14 +59,15 @@ Run the whole broker here: take alerts in, archive them, store them as rows, pic
 transients, fit supernovae to them, and keep the ledger of what became of each.
 
 Options:
-  --from <path...>  folders, .avro files, .tar.gz archives, or URLs of archives
-  --night <date>    UTC date of the night that files without one belong to
-  --rate <n>        alerts a second at most
-  --once            take in what is there, finish every stage, audit, and end
-  --json            print the summary as JSON
-  --home <dir>      folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
-  --survey <name>   whose alerts (choices: "ztf", "lsst", default: "ztf")
-  -h, --help        display help for command
+  --from <path...>     folders, .avro files, .tar.gz archives, or URLs of archives
+  --night <date>       UTC date of the night that files without one belong to
+  --rate <n>           alerts a second at most
+  --once               take in what is there, finish every stage, audit, and end
+  --json               print the summary as JSON
+  --home <dir>         folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>      whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --metrics <address>  serve /metrics and /healthz at a port of this machine, or host:port
+  -h, --help           display help for command
 
 Ctrl-C finishes what is under way and ends; a second one ends at once, and the next start goes on
 where this one stood. With --once the exit status is 0 only if no alert is missing.
@@ -198,6 +199,7 @@ Options:
   --night <date>          UTC date of the night; tonight if absent
   --nights <from..to>     several nights, 20261119..20261121
   --topic <name...>       Kafka topics by their exact names, instead of a night’s
+  --metrics <address>     serve /metrics and /healthz at a port of this machine, or host:port
   -h, --help              display help for command
 
 Several nights (--nights) are caught up one after the other, each to its end; those whose topics are
