@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test'
 
 import { skipWithoutKafka, startKafka, type Kafka } from '../consumer/kafka/broker.ts'
 import { makeAuthority, type Authority } from '../consumer/kafka/certificates.ts'
+import { addScramUsers } from '../consumer/kafka/scram-user.ts'
 import { dataDir, skipWithoutData } from '../data.ts'
 import { nightjar, repository } from '../night/harness.ts'
 
@@ -62,10 +63,19 @@ test('Rubin, from Kafka to row', { skip, timeout: 180_000 }, async (t) => {
         properties['ssl.keystore.location'] = authority.issue('broker').both
       },
     })
-    const mechanism = 'SCRAM-SHA-512'
-    await kafka.hand({ do: 'scram', user: 'pgb-idf', password: 'kafka-s3cret', mechanism })
     await kafka.hand({ do: 'create', topic, partitions: 45 })
-    writeFileSync(join(dir, 'password'), 'kafka-s3cret\n')
+    const password = join(dir, 'password')
+    writeFileSync(password, 'kafka-s3cret\n')
+    const stream = {
+      brokers: [`localhost:${kafka.portOf('SECURE')}`],
+      tls: { ca: authority.ca },
+      sasl: {
+        mechanism: 'scram-sha-512',
+        username: 'pgb-idf',
+        password: { from: 'file', path: password },
+      },
+    } as const
+    await addScramUsers(kafka, [stream], 'kafka-s3cret')
     writeFileSync(
       config,
       `[streams.rubin]
@@ -73,7 +83,7 @@ survey = "lsst"
 brokers = ["localhost:${kafka.portOf('SECURE')}"]
 topics = ["${topic}"]
 tls = { ca = "${authority.ca}" }
-sasl = { mechanism = "scram-sha-512", username = "pgb-idf", password = { file = "${dir}/password" } }
+sasl = { mechanism = "scram-sha-512", username = "pgb-idf", password = { file = "${password}" } }
 [streams.rubin.registry]
 url = "http://127.0.0.1:${(registry.address() as AddressInfo).port}"
 username = "pgb"

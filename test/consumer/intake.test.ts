@@ -72,6 +72,7 @@ suite('createIntake()', () => {
       records: 80,
       bytes: 5300,
       inFlight: 0,
+      bytesInFlight: 0,
       outcomes: { published: 50, rejected: 30 },
     })
     const last = (partition: number): bigint | undefined =>
