@@ -2,7 +2,7 @@
 
 Reads one JSON object from standard input: model (a directory), bands (name to file), curves (each with
 time, band, flux, err, z, mwebv), modes. Prints one JSON object a fit: mode, curve, parameters, errors,
-chisq, cpu (seconds of this process's CPU).
+chisq, ndof, cpu (seconds of this process's CPU).
 """
 
 import glob
@@ -65,8 +65,10 @@ def fit(source, curve, table, mode):
     if mode == "free":
         names = ["z"] + names
         options["bounds"] = {"z": (0.01, 0.2), "x1": (-5, 5), "c": (-2, 2)}
-    if mode == "covariance":
+    if mode in ("covariance", "phases"):
         options["modelcov"] = True
+    if mode == "phases":
+        options["phase_range"] = (-15, 45)
     start = time.process_time()
     try:
         result, _ = sncosmo.fit_lc(table, model, names, **options)
@@ -76,6 +78,7 @@ def fit(source, curve, table, mode):
     return {
         "cpu": cpu,
         "chisq": float(result.chisq),
+        "ndof": int(result.ndof),
         "parameters": dict(zip(result.param_names, map(float, result.parameters))),
         "errors": {name: float(value) for name, value in result.errors.items()},
     }

@@ -10,6 +10,7 @@ import { feedCommand } from './feed.ts'
 import { gatewayCommand } from './gateway.ts'
 import { inspectCommand } from './inspect.ts'
 import { keysCommand } from './keys.ts'
+import { modelsCommand } from './models.ts'
 import { queryCommand } from './query.ts'
 import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
@@ -32,6 +33,7 @@ const verbs = [
   statusCommand,
   inspectCommand,
   fitCommand,
+  modelsCommand,
   configCommand,
   schemasCommand,
   gatewayCommand,

@@ -266,6 +266,7 @@ function judge(
       taken[points.index[i] ?? 0] = 1
     }
   }
+  const observed = points.bands.map(({ band }) => band)
   const parameters = named((p) => (vector[p] ?? 0) + (p === 1 ? points.origin : 0))
   const fit: Fit = {
     parameters,
@@ -286,7 +287,7 @@ function judge(
       timeError: errors[1] ?? NaN,
       mB: apparentB(parameters.x0),
       mBError: ((2.5 / Math.LN10) * (errors[2] ?? NaN)) / parameters.x0,
-      bands: bandPeaks(model, settings, parameters, free, covariance),
+      bands: bandPeaks(model, observed, settings, parameters, free, covariance),
     },
     mwebv: settings.dust.mwebv,
     rounds,

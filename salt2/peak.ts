@@ -7,16 +7,20 @@ import { moveTo, pointAt, pointValues, recolour, shapeAt, takeSlice, type Slice 
 const shape = new Float64Array(2)
 const point = new Float64Array(pointValues)
 
-/** Date and magnitude of the maximum in each band that the model covers. */
+/** Bands whose maximum is told whether there are points in them or not. */
+const forecastBands = ['ztfg', 'ztfr', 'ztfi']
+
+/** Date and magnitude of the maximum in ZTF's bands and in others that have points. */
 export function bandPeaks(
   model: Model,
+  observed: readonly string[],
   settings: Settings,
   parameters: Parameters,
   free: readonly number[],
   covariance: readonly (readonly number[])[],
 ): Record<string, BandPeak> {
   const peaks: Record<string, BandPeak> = {}
-  for (const band of model.bands) {
+  for (const band of new Set([...forecastBands, ...observed])) {
     const table = model.table(band, settings.redshift.min, settings.redshift.max)
     if (table === undefined) continue
     const slice = takeSlice(table, settings.dust, settings.free)

@@ -86,7 +86,7 @@ export interface Peak {
   /** −2.5 log10 x0 + 10.635: rest-frame B without Milky Way dust, in the convention of JLA and Pantheon. */
   readonly mB: number
   readonly mBError: number
-  /** For each band that the model covers: date and AB magnitude of the band's own maximum. */
+  /** Date and AB magnitude of a band's own maximum: for ZTF's bands, and others that have points. */
   readonly bands: Readonly<Record<string, BandPeak>>
 }
 

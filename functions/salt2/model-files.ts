@@ -20,6 +20,10 @@ export const manifestName = 'manifest.json'
 
 const gunzipped = promisify(gunzip)
 
+/** The files of a model, and those of bandpasses, by name. */
+export const modelFile = /^salt[23]_.*\.dat$/
+export const bandFile = /^(?!salt[23]_).*\.dat$/
+
 /**
  * The model to fit with: that of a directory, if one is named, else the repository's own tables. Fails
  * with `config_invalid` where the directory holds no model.
@@ -35,7 +39,7 @@ export async function loadModel(directory?: string): Promise<Model> {
 
 /** Read the full model of a directory; its files may be packed as `.gz`. */
 export async function readSource(directory: string): Promise<Source> {
-  const files = await readTexts(directory, /^salt[23]_.*\.dat$/)
+  const files = await readTexts(directory, modelFile)
   if (files.size === 0) {
     throw new NightjarError(
       'config_invalid',
@@ -46,22 +50,31 @@ export async function readSource(directory: string): Promise<Source> {
   return parseSource(resolve(directory).split('/').at(-1) ?? directory, files)
 }
 
-/**
- * The bandpasses that go with a model: the nearest folder `bandpasses` in it or above it, at most two
- * steps; or the directory itself.
- */
+/** The bandpasses that go with a model: see `readBandTexts`. */
 export async function readBandpasses(directory: string): Promise<Bandpass[]> {
-  const above = [directory, dirname(resolve(directory)), dirname(dirname(resolve(directory)))]
-  for (const folder of [...above.map((path) => join(path, 'bandpasses')), directory]) {
-    const files = await readTexts(folder, /^(?!salt[23]_).*\.dat$/).catch(() => undefined)
-    if (files === undefined || files.size === 0) continue
-    return [...files].map(([file, text]) => parseBandpass(bandOf(file), text))
+  const texts = await readBandTexts(directory)
+  if (texts.size > 0) {
+    return [...texts].map(([file, text]) => parseBandpass(bandOf(file), text))
   }
   throw new NightjarError(
     'config_invalid',
     `Cannot find bandpasses for ${directory}: put P48_g.dat, P48_R.dat, P48_I.dat into ` +
       `${join(directory, 'bandpasses')}`,
   )
+}
+
+/**
+ * The texts of the bandpasses near a model: of the nearest folder `bandpasses` in it or above it, at most
+ * two steps; or of the directory itself. None where there are none.
+ */
+export async function readBandTexts(directory: string): Promise<Map<string, string>> {
+  const path = resolve(directory)
+  const near = [path, dirname(path), dirname(dirname(path))].map((at) => join(at, 'bandpasses'))
+  for (const folder of [...near, path]) {
+    const texts = await readTexts(folder, bandFile).catch(() => undefined)
+    if (texts !== undefined && texts.size > 0) return texts
+  }
+  return new Map()
 }
 
 const publishedNames: Readonly<Record<string, string>> = {
@@ -71,7 +84,7 @@ const publishedNames: Readonly<Record<string, string>> = {
 }
 
 /** A band by its file: `P48_g.dat` as ZTF's are published, else `sdss_g.dat` is `sdssg`. */
-function bandOf(file: string): string {
+export function bandOf(file: string): string {
   const name = file.replace(/\.dat$/, '')
   return publishedNames[name] ?? name.replaceAll('_', '')
 }
@@ -83,26 +96,34 @@ export async function readTexts(directory: string, names: RegExp): Promise<Map<s
     const name = file.replace(/\.gz$/, '')
     const path = join(directory, file)
     if (!names.test(name) || !(await stat(path)).isFile()) continue
-    texts.set(name, (await unpack(await readFile(path))).toString())
+    texts.set(name, (await unpack(await readFile(path))).toString('utf8'))
   }
   return texts
 }
 
 /** Unpack bytes if they are gzip. */
-async function unpack(bytes: Buffer): Promise<Buffer> {
+export async function unpack(bytes: Buffer): Promise<Buffer> {
   const packed = bytes[0] === 0x1f && bytes[1] === 0x8b
   return packed ? gunzipped(bytes, { maxOutputLength: mostBytes }) : bytes
 }
 
-export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+export const sha256 = (text: string | Uint8Array): string =>
+  createHash('sha256').update(text).digest('hex')
+
+/** What was installed: the SHA-256 of the text of each file. */
+export interface Manifest {
+  readonly source: string
+  readonly installed: string
+  readonly files: Readonly<Record<string, string>>
+}
 
 /** Where a manifest lies beside the files, they must be what it says. */
 async function verify(directory: string, files: ReadonlyMap<string, string>): Promise<void> {
   const text = await readFile(join(directory, manifestName), 'utf8').catch(() => undefined)
   if (text === undefined) return
-  const manifest = JSON.parse(text) as { files?: Record<string, string> }
+  const manifest = JSON.parse(text) as Manifest
   for (const [name, content] of files) {
-    if (manifest.files?.[name] === sha256(content)) continue
+    if (manifest.files[name] === sha256(content)) continue
     throw new NightjarError(
       'config_invalid',
       `Cannot load ${join(directory, name)}: it is not what was installed; install the model again`,

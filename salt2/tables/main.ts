@@ -11,6 +11,7 @@ import { gzipSync } from 'node:zlib'
 
 import {
   citationOf,
+  modelFile,
   readBandpasses,
   readSource,
   readTexts,
@@ -33,7 +34,7 @@ const tables = bands.map((band) => {
   if (table === undefined) throw new Error(`Cannot make tables of ${directory}: no ${band}`)
   return table
 })
-const files = await readTexts(directory, /^salt[23]_.*\.dat$/)
+const files = await readTexts(directory, modelFile)
 const provenance = {
   derivedBy: 'make tables (salt2/tables/main.ts)',
   derivedFrom: Object.fromEntries([...files].map(([file, text]) => [file, sha256(text)])),

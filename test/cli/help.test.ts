@@ -36,6 +36,8 @@ Commands:
                                images
   fit [options] <what...>      Fit a type Ia supernova (SALT2) to a light curve: of alert packets,
                                whose histories are merged, or of an object that a home has seen.
+  models                       List the SALT models that light curves can be fitted with, or install
+                               one.
   config                       Check the configuration, or show it with every secret masked.
   schemas [options]            Show the schemas of wire format that were met, and accept one that is
                                parked.
