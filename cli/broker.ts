@@ -6,6 +6,7 @@ import type { Log } from '../core/log.ts'
 import { brokerSubscriptions, startReaders, startSweeping, type Ground } from '../local/broker.ts'
 import { takeHome } from '../local/home.ts'
 import { openHomeQueries, type HomeQueries } from './door.ts'
+import { startFilters } from './live-filters.ts'
 import type { SaidByTables, TablesThreadData } from './tables-thread.ts'
 import { stageReaders, stagesByThread } from './wiring.ts'
 
@@ -33,6 +34,7 @@ export async function startBroker(
     const tables = await startTablesThread({ home: home.path, at, env }, log)
     const { plain } = stagesByThread(ground)
     const running = startReaders(await stageReaders(ground, plain, log, env), log)
+    const filters = await startFilters(ground, log)
     const stopSweeping = startSweeping(ground)
     const queries = await openHomeQueries(ground)
     const subscriptions = await brokerSubscriptions(ground)
@@ -47,10 +49,10 @@ export async function startBroker(
       for (const { name, subscription } of subscriptions) {
         found[name] = (await subscription.backlog()).messages
       }
-      return found
+      return { ...found, ...(await filters.backlog()) }
     }
 
-    const failed = Promise.race([running.failed, tables.failed])
+    const failed = Promise.race([running.failed, tables.failed, filters.failed])
     failed.catch(() => {})
     return {
       query: queries.query,
@@ -67,6 +69,7 @@ export async function startBroker(
         stopSweeping()
         await queries.close()
         await running.close()
+        await filters.close()
         await tables.close()
         release()
       },

@@ -5,6 +5,7 @@ import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { auditCommand } from './audit.ts'
 import { configCommand } from './config.ts'
 import { consumeCommand } from './consume.ts'
+import { filterCommand } from './filter.ts'
 import { fitCommand } from './fit.ts'
 import { feedCommand } from './feed.ts'
 import { gatewayCommand } from './gateway.ts'
@@ -30,6 +31,7 @@ const verbs = [
   replayCommand,
   queryCommand,
   subscribeCommand,
+  filterCommand,
   statusCommand,
   inspectCommand,
   fitCommand,

@@ -9,12 +9,14 @@ import { readAlertWithoutCutouts } from '../schemas/alert.ts'
 import { isWire } from '../schemas/confluent.ts'
 import { isContainer } from '../schemas/container.ts'
 import { fitLine } from './fit-text.ts'
+import { joinFilters, messageFilter } from './select.ts'
 import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
 import { toJson } from './query.ts'
 import type { World } from './world.ts'
 
 interface SubscribeOptions extends HomeOptions {
   filter?: string
+  select?: string
   name?: string
   max?: number
   drain?: boolean
@@ -31,6 +33,7 @@ export function subscribeCommand(world: World): Command {
     .description('Print what is published on a topic from now on, one JSON object a line.')
     .argument('<topic>', 'such as ztf_exgalac_trans, ztf_salt2, ztf_ledger, ztf_dead_letter')
     .option('--filter <expr>', "Pub/Sub's filter language on attributes")
+    .option('--select <selector>', 'only alerts that a selector selects: rb > 0.65 AND ndet > 2')
     .option('--name <name>', 'keep the subscription under this name and go on where it was left')
     .option('--max <n>', 'end after this many; 0 makes the subscription and ends', Number)
     .option('--drain', 'end when nothing waits')
@@ -44,7 +47,11 @@ Alerts come decoded, without cutouts. Ctrl-C ends.
 
 A named subscription sees all that is published from its making on, whether or not it is read then.
 
+--filter looks at attributes, in the cloud's own language; --select looks into the alert, or into
+the properties of what is no alert, in the language of "nightjar filter".
+
 Examples:
+  $ nightjar subscribe ztf_alert_data --select 'rb > 0.65 AND cone(188.7, 12.4, 0.5)'
   $ nightjar subscribe ztf_exgalac_trans --filter 'attributes.is_pure = "1"'
   $ nightjar subscribe ztf_salt2 --fits --filter 'attributes.before_maximum = "1"'
   $ nightjar subscribe ztf_dead_letter --attributes`,
@@ -54,7 +61,10 @@ Examples:
 
 async function subscribe(world: World, topic: string, options: SubscribeOptions): Promise<void> {
   const { max = Infinity, drain = false } = options
-  const ground = await openGround(options.home, instanceOf(options))
+  const at = instanceOf(options)
+  const select = options.select === undefined ? undefined : messageFilter(options.select, at)
+  const filter = joinFilters(options.filter, select?.attributesOn(topic))
+  const ground = await openGround(options.home, at)
   const { journal, messages } = ground
   try {
     messages.knownTopicId(topic)
@@ -64,7 +74,7 @@ async function subscribe(world: World, topic: string, options: SubscribeOptions)
       messages,
       topic,
       name: options.name ?? `${topic}-reader-${process.pid}-${Date.now()}`,
-      ...(options.filter !== undefined && { filter: options.filter }),
+      ...(filter !== undefined && { filter }),
       ...(options.name === undefined && { expireMs }),
     })
     const enough = new AbortController()
@@ -78,6 +88,12 @@ async function subscribe(world: World, topic: string, options: SubscribeOptions)
     await subscription.receive(
       async (delivery) => {
         if (count >= max) throw new Error('more than was asked for')
+        if (select !== undefined) {
+          const whole = await redeem(delivery, claims)
+          if (!select.selects(whole)) return
+          // While this one was fetched another may have been the last.
+          if (count >= max) throw new Error('more than was asked for')
+        }
         count++
         if (options.fits === true) {
           world.out(`${fitLine(delivery.attributes)}\n`)

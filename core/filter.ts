@@ -14,7 +14,7 @@ import { NightjarError } from './errors.ts'
 export type AttributeFilter = (attributes: Readonly<Record<string, string>>) => boolean
 
 /** Pub/Sub takes no longer one. */
-const maxFilterBytes = 256
+export const maxFilterBytes = 256
 const token =
   /\s*(?:(?<string>"(?:[^"\\]|\\.)*")|(?<word>[A-Za-z_][A-Za-z0-9_-]*)|(?<sign>!=|[=:.(),-]))/y
 

@@ -19,7 +19,14 @@ export interface Instance {
 
 /** Everything that `core/pipeline.ts` may read or write, by the word used there. */
 export type TopicWord =
-  'alert_data' | 'alert_avro_bucket' | 'exgalac_trans' | 'salt2' | 'ledger' | 'dead_letter'
+  | 'alert_data'
+  | 'alert_avro_bucket'
+  | 'exgalac_trans'
+  | 'salt2'
+  | 'ledger'
+  | 'dead_letter'
+  // What a named filter selects.
+  | `filter_${string}`
 
 export type BucketWord = 'alert_avro_bucket' | 'broker_files' | 'sncosmo'
 

@@ -58,6 +58,12 @@ export type StageName = keyof typeof stages
 /** The first of all: it has no subscription, it reads the survey's stream itself. */
 export const intake = 'intake'
 
+/**
+ * The stage of the named filters. It is not in the table: it reads the alert topic from when the first
+ * filter is added on, and writes a topic per filter.
+ */
+export const filterStage = 'filter'
+
 /** What a bucket announces its new objects on. */
 export const noticeTopics: Partial<Record<BucketWord, TopicWord>> = {
   alert_avro_bucket: 'alert_avro_bucket',

@@ -30,6 +30,8 @@ Commands:
   query [options] <sql>        Ask the warehouse in SQL (DuckDB), also while the broker runs.
   subscribe [options] <topic>  Print what is published on a topic from now on, one JSON object a
                                line.
+  filter                       Say in one language which alerts are wanted: try it on stored nights,
+                               let it run live.
   status [options]             Show what a home holds and what is still to do, also while the broker
                                runs.
   inspect [options] <file...>  show what is in alert packets: who, when, how bright, its past, its

@@ -1,0 +1,352 @@
+/** `nightjar filter`: try a filter on the nights that are stored, and let it run as a stream of its own. */
+import { Command, Option } from 'commander'
+
+import { departuresOf } from '../control/selector/departures.ts'
+import { selectorSql, type Dialect } from '../control/selector/sql.ts'
+import { NightjarError } from '../core/errors.ts'
+import { datasetName, topicName, type Survey } from '../core/names.ts'
+import { filterStage } from '../core/pipeline.ts'
+import { alertFilter, type AlertFilter } from '../functions/filter/alert-filter.ts'
+import { alertColumns } from '../functions/filter/columns.ts'
+import { alertFields } from '../functions/filter/fields.ts'
+import {
+  addFilter,
+  checkFilterName,
+  listFilters,
+  readFilter,
+  removeFilter,
+  type NamedFilter,
+} from '../functions/filter/registry.ts'
+import { openGround, openKnownGround, type Ground } from '../local/broker.ts'
+import { describeTable } from '../local/describe.ts'
+import { homeAt } from '../local/home.ts'
+import { openHomeQueries, type HomeQueries } from './door.ts'
+import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
+import { toJson } from './query.ts'
+import { formatBytes, formatCount, formatTable } from './text-table.ts'
+import type { World } from './world.ts'
+
+interface TestOptions extends HomeOptions {
+  since?: string
+  list: number
+  sql?: Dialect
+  strict?: boolean
+  json?: boolean
+}
+
+interface JsonOptions extends HomeOptions {
+  json?: boolean
+}
+
+/** Bytes of an alert without cutouts, schema and history in it, as most are. */
+const alertBytes = 25_000
+
+/** Pub/Sub's list price of throughput, US dollars a TiB, counted at publishing and at delivery. */
+const dollarsPerTiB = 40
+
+/** The command. */
+export function filterCommand(world: World): Command {
+  const command = new Command('filter')
+    .description(
+      'Say in one language which alerts are wanted: try it on stored nights, let it run live.',
+    )
+    .addHelpText(
+      'after',
+      `
+A filter is an SQL condition on the fields of an alert, by the survey's own names:
+  rb > 0.65 AND magpsf < 18.5 AND NOT (ssdistnr >= 0 AND ssdistnr < 5)
+  ndet >= 2 AND rise_rate > 0.1 AND cone(188.7, 12.4, 0.5)
+It gives the same verdicts on stored nights and on the stream. docs/selectors.md has the whole language.
+
+Examples:
+  $ nightjar filter test 'rb > 0.65 AND cone(188.7, 12.4, 0.5)' --since 30d
+  $ nightjar filter add virgo 'rb > 0.65 AND cone(188.7, 12.4, 5)'
+  $ nightjar subscribe ztf_filter_virgo`,
+    )
+  command.addCommand(testCommand(world))
+  command.addCommand(addCommand(world))
+  command.addCommand(listCommand(world))
+  command.addCommand(showCommand(world))
+  command.addCommand(removeCommand(world))
+  return command
+}
+
+function testCommand(world: World): Command {
+  const command = new Command('test')
+    .description(
+      'Try a filter on the alerts that are stored: how many a night, which, at what cost.',
+    )
+    .argument('<selector>', "such as 'rb > 0.65 AND ndet > 2'")
+    .option('--since <when>', 'nights from then on: 30d, or a date such as 20261101')
+    .option('--list <n>', 'how many of the newest alerts to list', Number, 20)
+    .addOption(
+      new Option('--sql <dialect>', 'print the condition for WHERE, and end').choices([
+        'duckdb',
+        'bigquery',
+      ]),
+    )
+    .option('--strict', 'also tell where ActiveMQ or the JMS specification would say otherwise')
+    .option('--json', 'print JSON')
+  return withHome(command, world).action((text: string, options: TestOptions) =>
+    test(world, text, options),
+  )
+}
+
+function addCommand(world: World): Command {
+  const command = new Command('add')
+    .description(
+      'Let a filter run: alerts from now on go to a topic of its name. Again: a new version.',
+    )
+    .argument('<name>', 'letters, digits, underscores')
+    .argument('<selector>', "such as 'rb > 0.65 AND ndet > 2'")
+  return withHome(command, world).action(
+    async (name: string, text: string, options: HomeOptions) => {
+      checkFilterName(name)
+      const at = instanceOf(options)
+      warn(world, alertFilter(text, at.survey))
+      const ground = await openGround(options.home, at)
+      try {
+        // First what the alerts will wait in, then what has them judged.
+        await ground.topic(`filter_${name}`)
+        await ground.subscription('alert_data', filterStage)
+        const filter = await addFilter(await store(ground), name, text, world.now())
+        const { version } = filter.versions.at(-1) ?? { version: 0 }
+        world.out(`${name}, version ${version}, publishes on ${topicName(at, `filter_${name}`)}\n`)
+      } finally {
+        await ground.close()
+      }
+    },
+  )
+}
+
+function listCommand(world: World): Command {
+  const command = new Command('list')
+    .description('List the filters that run.')
+    .option('--json', 'print JSON, removed filters among them')
+  return withHome(command, world).action(async (options: JsonOptions) => {
+    const filters = await withGround(options, async (ground) => listFilters(await store(ground)))
+    if (options.json === true) return world.out(`${toJson(filters)}\n`)
+    const live = filters.filter(({ removed }) => removed === undefined)
+    if (live.length === 0) return world.err('no filters; "nightjar filter add" makes one\n')
+    const rows = live.map(({ name, versions }) => {
+      const last = versions.at(-1)
+      return [
+        name,
+        String(last?.version ?? ''),
+        last?.since.slice(0, 19) ?? '',
+        last?.selector ?? '',
+      ]
+    })
+    world.out(formatTable(['name', 'version', 'since', 'selector'], rows))
+  })
+}
+
+function showCommand(world: World): Command {
+  const command = new Command('show')
+    .description(
+      'Show a filter: its versions, and from the ledger what it has judged and selected.',
+    )
+    .argument('<name>')
+    .option('--json', 'print JSON')
+  return withHome(command, world).action(async (name: string, options: JsonOptions) => {
+    const filter = await withGround(options, async (ground) => known(await store(ground), name))
+    const counts = await countsOf(options, name)
+    if (options.json === true) return world.out(`${toJson({ ...filter, selected: counts })}\n`)
+    world.out(`${name}${filter.removed === undefined ? '' : `, removed ${filter.removed}`}\n`)
+    for (const { version, since, selector } of filter.versions) {
+      const selected = counts.find((count) => count.version === version)?.alerts ?? 0
+      world.out(
+        `  ${version}  since ${since}  ${formatCount(selected)} selected\n     ${selector}\n`,
+      )
+    }
+  })
+}
+
+function removeCommand(world: World): Command {
+  const command = new Command('remove')
+    .description('Stop a filter. Its topic, and its versions, stay.')
+    .argument('<name>')
+  return withHome(command, world).action(async (name: string, options: HomeOptions) => {
+    await withGround(options, async (ground) =>
+      removeFilter(await store(ground), name, world.now()),
+    )
+    world.out(`${name} is removed\n`)
+  })
+}
+
+async function test(world: World, text: string, options: TestOptions): Promise<void> {
+  const at = instanceOf(options)
+  const filter = alertFilter(text, at.survey)
+  warn(world, filter)
+  if (options.strict === true) strict(world, filter, at.survey)
+  const queries = await openHomeQueries({ home: homeAt(options.home), at })
+  try {
+    const columns = await describeTable(queries.query, datasetName(at), 'alerts')
+    const where = (dialect: Dialect): string =>
+      selectorSql(filter.selector, alertColumns(at.survey, columns, dialect), dialect)
+    if (options.sql !== undefined) return world.out(`${where(options.sql)}\n`)
+    if (columns.length === 0) return world.err('no alerts are stored yet\n')
+    const found = await judge(
+      queries,
+      where('duckdb'),
+      sinceOf(options.since, world.now()),
+      options,
+    )
+    print(world, text, found, options)
+  } finally {
+    await queries.close()
+  }
+}
+
+interface Found {
+  nights: { night: string; alerts: number; selected: number }[]
+  alerts: { objectId: string; candid: string; night: string }[]
+}
+
+async function judge(
+  queries: HomeQueries,
+  where: string,
+  since: string | undefined,
+  { list }: TestOptions,
+): Promise<Found> {
+  const nights = since === undefined ? 'TRUE' : `obs_date >= DATE '${since}'`
+  const found: Found = { nights: [], alerts: [] }
+  const perNight = queries.query(
+    `SELECT CAST(obs_date AS VARCHAR) AS night, COUNT(*) AS alerts, COUNT(*) FILTER (WHERE ${where}) AS selected
+     FROM alerts WHERE ${nights} GROUP BY 1 ORDER BY 1`,
+  )
+  for await (const { night, alerts, selected } of perNight) {
+    found.nights.push({
+      night: String(night ?? 'unknown'),
+      alerts: Number(alerts),
+      selected: Number(selected),
+    })
+  }
+  const which = queries.query(
+    `SELECT objectId, candid, CAST(obs_date AS VARCHAR) AS night FROM alerts
+     WHERE ${nights} AND ${where} ORDER BY obs_date DESC, candid DESC LIMIT ${Math.max(0, Math.floor(list)) || 0}`,
+  )
+  for await (const { objectId, candid, night } of which) {
+    found.alerts.push({
+      objectId: String(objectId),
+      candid: String(candid),
+      night: String(night ?? 'unknown'),
+    })
+  }
+  return found
+}
+
+function print(world: World, selector: string, found: Found, options: TestOptions): void {
+  const alerts = found.nights.reduce((sum, night) => sum + night.alerts, 0)
+  const selected = found.nights.reduce((sum, night) => sum + night.selected, 0)
+  const perNight = found.nights.length === 0 ? 0 : selected / found.nights.length
+  const bytes = perNight * 30 * alertBytes
+  // Published once and delivered to one reader.
+  const dollars = ((2 * bytes) / 2 ** 40) * dollarsPerTiB
+  const cost = {
+    nights: 30,
+    messages: Math.round(perNight * 30),
+    bytes: Math.round(bytes),
+    dollars,
+  }
+  if (options.json === true) {
+    return world.out(`${toJson({ selector, judged: alerts, selected, ...found, month: cost })}\n`)
+  }
+  const rows = found.nights.map((night) => [
+    night.night,
+    formatCount(night.alerts),
+    formatCount(night.selected),
+    `${((100 * night.selected) / Math.max(1, night.alerts)).toFixed(2)}%`,
+  ])
+  world.out(formatTable(['night', 'alerts', 'selected', 'share'], rows))
+  if (found.alerts.length > 0) {
+    const lines = found.alerts.map((one) => [one.objectId, one.candid, one.night])
+    world.out(`\n${formatTable(['objectId', 'candid', 'night'], lines)}`)
+    if (selected > lines.length) world.out(`… and ${formatCount(selected - lines.length)} more\n`)
+  }
+  world.out(
+    `\n${formatCount(selected)} of ${formatCount(alerts)} alerts. A month of 30 such nights: ` +
+      `${formatCount(cost.messages)} messages, about ${formatBytes(bytes)}, ` +
+      `US$ ${dollars.toFixed(2)} on Pub/Sub (list price) with one reader\n`,
+  )
+}
+
+function warn(world: World, { strange }: AlertFilter): void {
+  for (const { name, meant } of strange) {
+    const hint = meant === undefined ? '' : `; "${meant}" is one`
+    world.err(`note: no alert has a field "${name}", so it is NULL everywhere${hint}\n`)
+  }
+}
+
+function strict(world: World, { selector }: AlertFilter, survey: Survey): void {
+  const fields = alertFields(survey)
+  const departures = departuresOf(selector, (name) => {
+    const kind = fields.get(name)?.kind
+    return kind === undefined ? {} : { kind }
+  })
+  for (const { rule, says, at } of departures) {
+    world.err(`strict: column ${at + 1}: ${says} (${rule})\n`)
+  }
+}
+
+/** `30d` or a date, as `YYYY-MM-DD`. */
+function sinceOf(text: string | undefined, now: Date): string | undefined {
+  if (text === undefined) return undefined
+  const days = /^(\d{1,5})d$/.exec(text)?.[1]
+  const date =
+    days === undefined
+      ? new Date(`${text.replace(/^(\d{4})-?(\d{2})-?(\d{2})$/, '$1-$2-$3')}T00:00:00Z`)
+      : new Date(now.getTime() - Number(days) * 86_400_000)
+  if (!Number.isNaN(date.getTime())) return date.toISOString().slice(0, 10)
+  throw new NightjarError(
+    'config_invalid',
+    `Cannot take nights since "${text}": write a number of days, 30d, or a date, 20261101`,
+  )
+}
+
+/** What the ledger says that a filter has selected, by version. */
+async function countsOf(
+  options: HomeOptions,
+  name: string,
+): Promise<{ version: number; alerts: number }[]> {
+  const queries = await openHomeQueries({ home: homeAt(options.home), at: instanceOf(options) })
+  try {
+    const counts = []
+    const pattern = `regexp_extract(reason, '[ ]${name}@([0-9]+)', 1)`
+    const rows = queries.query(
+      `SELECT ${pattern} AS version,
+         COUNT(DISTINCT (kafka_topic, kafka_partition, kafka_offset)) AS alerts
+       FROM ledger WHERE stage = '${filterStage}' AND outcome = 'published' AND ${pattern} <> ''
+       GROUP BY 1 ORDER BY 1`,
+    )
+    for await (const { version, alerts } of rows) {
+      counts.push({ version: Number(version), alerts: Number(alerts) })
+    }
+    return counts
+  } finally {
+    await queries.close()
+  }
+}
+
+async function known(
+  store: Awaited<ReturnType<Ground['bucket']>>,
+  name: string,
+): Promise<NamedFilter> {
+  const filter = await readFilter(store, checkFilterName(name))
+  if (filter !== undefined) return filter
+  throw new NightjarError('config_invalid', `Cannot show filter "${name}": there never was one`)
+}
+
+const store = (ground: Ground): ReturnType<Ground['bucket']> => ground.bucket('broker_files')
+
+async function withGround<T>(
+  options: HomeOptions,
+  work: (ground: Ground) => Promise<T>,
+): Promise<T> {
+  const ground = await openKnownGround(options.home, instanceOf(options))
+  try {
+    return await work(ground)
+  } finally {
+    await ground.close()
+  }
+}
