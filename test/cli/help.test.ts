@@ -150,24 +150,29 @@ const subscribeHelp = `Usage: nightjar subscribe [options] <topic>
 Print what is published on a topic from now on, one JSON object a line.
 
 Arguments:
-  topic            such as ztf_exgalac_trans, ztf_salt2, ztf_ledger, ztf_dead_letter
+  topic                such as ztf_exgalac_trans, ztf_salt2, ztf_ledger, ztf_dead_letter
 
 Options:
-  --filter <expr>  Pub/Sub's filter language on attributes
-  --name <name>    keep the subscription under this name and go on where it was left
-  --max <n>        end after this many; 0 makes the subscription and ends
-  --drain          end when nothing waits
-  --attributes     print attributes alone and leave the alert closed
-  --fits           a line for people for each fit on ztf_salt2
-  --home <dir>     folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
-  --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
-  -h, --help       display help for command
+  --filter <expr>      Pub/Sub's filter language on attributes
+  --select <selector>  only alerts that a selector selects: rb > 0.65 AND ndet > 2
+  --name <name>        keep the subscription under this name and go on where it was left
+  --max <n>            end after this many; 0 makes the subscription and ends
+  --drain              end when nothing waits
+  --attributes         print attributes alone and leave the alert closed
+  --fits               a line for people for each fit on ztf_salt2
+  --home <dir>         folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>      whose alerts (choices: "ztf", "lsst", default: "ztf")
+  -h, --help           display help for command
 
 Alerts come decoded, without cutouts. Ctrl-C ends.
 
 A named subscription sees all that is published from its making on, whether or not it is read then.
 
+--filter looks at attributes, in the cloud's own language; --select looks into the alert, or into
+the properties of what is no alert, in the language of "nightjar filter".
+
 Examples:
+  $ nightjar subscribe ztf_alert_data --select 'rb > 0.65 AND cone(188.7, 12.4, 0.5)'
   $ nightjar subscribe ztf_exgalac_trans --filter 'attributes.is_pure = "1"'
   $ nightjar subscribe ztf_salt2 --fits --filter 'attributes.before_maximum = "1"'
   $ nightjar subscribe ztf_dead_letter --attributes
