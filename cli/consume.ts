@@ -6,6 +6,8 @@ import { startNotifying } from '../consumer/kafka/notify.ts'
 import { openKafkaSource } from '../consumer/kafka/source.ts'
 import { waitForTopic, type TopicReport } from '../consumer/kafka/topics.ts'
 import { NightjarError } from '../core/errors.ts'
+import { channelTopicName } from '../core/names.ts'
+import { openTopic } from '../local/topic.ts'
 import { parseDuration } from './duration.ts'
 import { positive, withHome, type HomeOptions } from './embedded.ts'
 import {
@@ -130,7 +132,7 @@ async function takeInTopic(
   passing: boolean,
 ): Promise<Taken> {
   const group = groupFor(chosen, ground.home.path, topic)
-  const { registry } = chosen.stream
+  const { registry, relayTo: aside } = chosen.stream
   const source = await openKafkaSource({
     connect: () => connect(chosen, log),
     topic,
@@ -139,7 +141,11 @@ async function takeInTopic(
     log,
     once: options.once === true || passing,
   })
-  const relay = await relayTo(ground, log, registry && { registry, env: world.env })
+  const alerts =
+    aside === undefined
+      ? undefined
+      : await openTopic(ground.messages, channelTopicName(ground.at, '', aside))
+  const relay = await relayTo(ground, log, registry && { registry, env: world.env }, alerts)
   const intake = createIntake({
     source: metrics.shown(topic, source),
     relay: metrics.timed(relay),

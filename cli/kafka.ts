@@ -72,7 +72,9 @@ export async function chooseStream(
       `Cannot take stream "${name}" for ${survey}: it has alerts of ${stream.survey}; give --survey`,
     )
   }
-  const own = Object.values(config.streams).filter((stream) => stream.survey === survey)
+  const own = Object.values(config.streams).filter(
+    (stream) => stream.survey === survey && stream.relayTo === undefined,
+  )
   const stream = own.find((one) => one.name === survey) ?? (own.length === 1 ? own[0] : undefined)
   if (stream !== undefined) return { config, stream }
   const names = own.map((one) => one.name).join(', ')

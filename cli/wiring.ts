@@ -9,7 +9,7 @@ import { isPermanent } from '../core/errors.ts'
 import { ledgerRow } from '../core/ledger.ts'
 import type { Log } from '../core/log.ts'
 import { stages, stagesOf, type Stage, type StageName } from '../core/pipeline.ts'
-import type { Table } from '../core/ports.ts'
+import type { Table, Topic } from '../core/ports.ts'
 import type { Environment } from '../core/settings.ts'
 import { handlers, type HandlerWorld } from '../functions/handlers.ts'
 import { parseRedshifts } from '../functions/salt2/redshifts.ts'
@@ -92,15 +92,19 @@ export async function ledgerReader(ground: Ground, table: Table): Promise<Reader
   }
 }
 
-/** The relay from any source to the topics of a home; `from` names the schema registry of its stream. */
+/**
+ * The relay from any source to the topics of a home; `from` names the schema registry of its stream, and
+ * `alerts` the topic of what are no alerts of the survey.
+ */
 export async function relayTo(
   ground: Ground,
   log: Log,
   from?: { registry: Registry; env: Environment },
+  alerts?: Topic,
 ): Promise<Relay> {
   const shelf = openShelf(ground.home.schemas)
   return createRelay({
-    alerts: await ground.topic('alert_data'),
+    alerts: alerts ?? (await ground.topic('alert_data')),
     ledger: await ground.topic('ledger'),
     deadLetters: await ground.topic('dead_letter'),
     claims: await ground.bucket('broker_files'),

@@ -18,8 +18,13 @@ import {
 /** One Kafka stream of alerts. */
 export interface Stream {
   name: string
-  /** Whose alerts they are, and so to which topics they go. */
+  /** Whose alerts they are, and so to which topics they go; or in whose home they are kept. */
   survey: Survey
+  /**
+   * Where the records go that are no alerts of the survey, such as GCN's notices: a topic of this name,
+   * which no stage reads. Each is in the ledger as published, under the night of none.
+   */
+  relayTo?: string
   /** `host:port` of one or more brokers; the cluster tells of the others. */
   brokers: readonly string[]
   /** Kafka topics by their exact names; `{night}` in one stands for YYYYMMDD. */
@@ -108,6 +113,12 @@ const topic: Rule = {
   allowed: 'a Kafka topic such as "ztf_{night}_programid1": letters, digits, ".", "_", "-"',
   fits: (text) => /^[A-Za-z0-9._-]{1,249}$/.test(text.replaceAll('{night}', '20261121')),
 }
+/** Google's rules for the name of a topic. */
+const ownTopic: Rule = {
+  allowed:
+    'a topic such as "gcn_notices": 3 to 200 of letters, digits, ".", "_", "-", a letter first',
+  fits: (text) => /^(?!goog)[A-Za-z][A-Za-z0-9._-]{2,199}$/.test(text),
+}
 const principal: Rule = {
   allowed: 'a principal such as "reader@KAFKA.SECURE"',
   fits: (text) => /^[^@\s]+@[^@\s/]+$/.test(text),
@@ -193,9 +204,18 @@ export function showConfig(config: Config): unknown {
 }
 
 function parseStream(name: string, section: Section, found: Findings): Stream {
-  const survey = section.needChoice('survey', surveys) ?? 'ztf'
+  const relayTo = section.text('to', ownTopic)
+  const asksSurvey = section.has('to') ? section.choice : section.needChoice
+  const survey = asksSurvey('survey', surveys) ?? 'ztf'
   const brokers = section.needList('brokers', address)
   const topics = section.needList('topics', topic)
+  if (section.has('to') && topics.some((one) => one.includes('{night}'))) {
+    section.fault(
+      'topics',
+      topics,
+      'the same every night where `to` is given: only alerts have nights',
+    )
+  }
   const clientId = section.text('client_id', word) ?? 'nightjar'
   const tls = parseTls(section)
   const saslSection = section.section('sasl')
@@ -215,6 +235,7 @@ function parseStream(name: string, section: Section, found: Findings): Stream {
   return {
     name,
     survey,
+    ...(relayTo !== undefined && { relayTo }),
     brokers,
     topics,
     clientId,

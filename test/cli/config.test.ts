@@ -21,7 +21,7 @@ test('the example in the documentation is in order', async () => {
   const { out, status } = await runHere(['config', 'show', example])
   assert.equal(status, 0)
   const shown = JSON.parse(out) as { streams: Record<string, { sasl: Record<string, unknown> }> }
-  assert.deepEqual(Object.keys(shown.streams), ['ztf', 'lsst', 'mirror'])
+  assert.deepEqual(Object.keys(shown.streams), ['ztf', 'lsst', 'mirror', 'gcn'])
   assert.equal(shown.streams['lsst']?.sasl['password'], '(file /run/secrets/lsst-password)')
 })
 

@@ -56,6 +56,49 @@ test('nightjar consume and topics', { skip: skipWithoutKafka }, async (t) => {
   })
 
   await t.test(
+    'a stream of no survey goes to a topic of its own, bytes untouched, and no stage reads it',
+    async () => {
+      const home = join(dir, 'notices')
+      const topic = 'gcn.notices.test'
+      await kafka.hand({ do: 'create', topic, partitions: 2 })
+      const notices = [{ alert: 'one' }, { alert: 'two' }].map((notice) => JSON.stringify(notice))
+      const records = notices.map((text, partition) => ({
+        base64: Buffer.from(text).toString('base64'),
+        partition,
+      }))
+      await kafka.hand({ do: 'produce', topic, records })
+      const config = join(dir, 'gcn.toml')
+      const [broker] = kafka.bootstrap.split(',')
+      writeFileSync(
+        config,
+        `[streams.gcn]\nto = "gcn_notices"\nbrokers = ["${broker}"]\ntopics = ["${topic}"]\n`,
+      )
+      const words = ['--config', config, '--stream', 'gcn', '--home', home, '--once']
+      // The topic comes to be with its first record; what is there for a subscriber is what comes after.
+      assert.equal((await nightjar('consume', ...words)).status, 0)
+      const named = ['subscribe', 'gcn_notices', '--home', home, '--name', 'reader']
+      await nightjar(...named, '--max', '0')
+      await kafka.hand({ do: 'produce', topic, records })
+      assert.equal((await nightjar('consume', ...words)).status, 0)
+      const { out } = await nightjar(...named, '--drain')
+      const lines = out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { data?: unknown })
+      assert.deepEqual(lines.map(({ data }) => JSON.stringify(data)).sort(), notices)
+      const { out: ledger } = await nightjar(
+        'query',
+        '--home',
+        home,
+        '--json',
+        'SELECT stage, COUNT(*) AS n FROM ledger GROUP BY 1',
+      )
+      assert.match(ledger, /"stage":\s*"intake"/)
+      assert.doesNotMatch(ledger, /archive|warehouse/)
+    },
+  )
+
+  await t.test(
     'consume --wait waits for a topic, takes a whole night in and proves it',
     async () => {
       const home = join(dir, 'waiting')

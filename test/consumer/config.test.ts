@@ -159,3 +159,16 @@ test('parseAddress() knows names, IPv4, IPv6 in brackets, and ports', () => {
     assert.equal(parseAddress(wrong), undefined, wrong)
   }
 })
+
+test('a stream that is relayed aside needs no survey, has no nights, and names a topic that can be', () => {
+  const notices = { to: 'gcn_notices', brokers: ['localhost:9092'], topics: ['gcn.circulars'] }
+  const { config } = parseConfig({ streams: { gcn: notices } }, {})
+  assert.equal(streamOf(config, 'gcn').relayTo, 'gcn_notices')
+  assert.deepEqual(
+    faultsOf({ streams: { gcn: { ...notices, topics: ['gcn_{night}'], to: '1x' } } }),
+    [
+      'streams.gcn.to: "1x" must be a topic such as "gcn_notices": 3 to 200 of letters, digits, ".", "_", "-", a letter first',
+      'streams.gcn.topics: ["gcn_{night}"] must be the same every night where `to` is given: only alerts have nights',
+    ],
+  )
+})
