@@ -37,6 +37,13 @@ export interface Events {
   feed_failed: { channel: string; reason: string }
   feed_retried: { channel: string; reason: string }
   feed_withheld: { channel: string; reason: string }
+  voevent_refused: { peer: string; reason: string }
+  voevent_withheld: { bytes: number; reason: string }
+  subscriber_came: { peer: string }
+  subscriber_left: { peer: string; reason: string }
+  upstream_linked: { peer: string }
+  upstream_retried: { peer: string; reason: string; seconds: number }
+  handler_failed: { handler: string; ivorn: string; reason: string }
 }
 
 export type Log = <Name extends keyof Events>(name: Name, facts: Events[Name]) => void
@@ -59,6 +66,10 @@ const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
   feed_failed: 'ERROR',
   feed_retried: 'WARNING',
   feed_withheld: 'WARNING',
+  voevent_refused: 'WARNING',
+  voevent_withheld: 'WARNING',
+  upstream_retried: 'WARNING',
+  handler_failed: 'WARNING',
 }
 
 /** How urgent an event is, for writers that have levels. */

@@ -1,0 +1,22 @@
+/** The schemas of VOEvent by namespace, each compiled when it is first asked for. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { XmlDocument, XsdValidator } from 'libxml2-wasm'
+
+const files: ReadonlyMap<string, string> = new Map([
+  ['http://www.ivoa.net/xml/VOEvent/v2.0', 'voevent-2.0.xsd'],
+])
+
+const compiled = new Map<string, XsdValidator>()
+
+/** The validator of a namespace; `undefined` for a version that has no schema here. */
+export function validatorOf(namespace: string): XsdValidator | undefined {
+  const known = compiled.get(namespace)
+  const file = files.get(namespace)
+  if (known !== undefined || file === undefined) return known
+  using schema = XmlDocument.fromBuffer(readFileSync(join(import.meta.dirname, 'schemas', file)))
+  const validator = XsdValidator.fromDoc(schema)
+  compiled.set(namespace, validator)
+  return validator
+}
