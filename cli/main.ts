@@ -16,6 +16,7 @@ import { queryCommand } from './query.ts'
 import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
 import { schemasCommand } from './schemas.ts'
+import { sendvoCommand } from './sendvo.ts'
 import { simulateCommand } from './simulate.ts'
 import { statusCommand } from './status.ts'
 import { subscribeCommand } from './subscribe.ts'
@@ -27,6 +28,7 @@ const verbs = [
   consumeCommand,
   topicsCommand,
   simulateCommand,
+  sendvoCommand,
   auditCommand,
   replayCommand,
   queryCommand,

@@ -44,6 +44,8 @@ export interface Events {
   upstream_linked: { peer: string }
   upstream_retried: { peer: string; reason: string; seconds: number }
   handler_failed: { handler: string; ivorn: string; reason: string }
+  handler_said: { handler: string; text: string }
+  whitelist_bypassed: { endpoint: string }
 }
 
 export type Log = <Name extends keyof Events>(name: Name, facts: Events[Name]) => void
@@ -70,6 +72,7 @@ const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
   voevent_withheld: 'WARNING',
   upstream_retried: 'WARNING',
   handler_failed: 'WARNING',
+  whitelist_bypassed: 'WARNING',
 }
 
 /** How urgent an event is, for writers that have levels. */
