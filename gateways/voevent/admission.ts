@@ -13,8 +13,8 @@ export interface AcceptedEvent {
   bytes: Uint8Array
   ivorn: string
   role: EventRole
-  /** `receive`: an author sent it to us. `subscribe`: it came from another broker. */
-  source: 'receive' | 'subscribe'
+  /** `receive`: an author sent it. `subscribe`: it came from another broker. `author`: we made it. */
+  source: 'receive' | 'subscribe' | 'author'
   /** Where it came from, as an endpoint. */
   peer: string
   identity: string
@@ -38,6 +38,8 @@ export interface Admission {
   submit(bytes: Uint8Array, document: Document, peer: string): Promise<Verdict>
   /** Another broker's event, which was checked there: only whether it was seen. */
   relay(bytes: Uint8Array, document: Document, peer: string): Promise<Verdict>
+  /** An event of our own making: there is one of each IVORN, whatever time it says it was written at. */
+  author(bytes: Uint8Array, document: Document, from: string): Promise<Verdict>
 }
 
 export function createAdmission(options: AdmissionOptions): Admission {
@@ -94,6 +96,11 @@ export function createAdmission(options: AdmissionOptions): Admission {
     async relay(bytes, document, peer) {
       const event = eventOf(bytes, document, 'subscribe', peer)
       return event === undefined ? refuse('No ivorn') : once(event)
+    },
+    async author(bytes, document, from) {
+      const event = eventOf(bytes, document, 'author', from)
+      if (event === undefined) return refuse('No ivorn')
+      return once({ ...event, identity: identityOf(Buffer.from(event.ivorn), 'payload') })
     },
   }
 }

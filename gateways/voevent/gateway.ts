@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net'
 
-import { isPermanent, sentenceOf } from '../../core/errors.ts'
+import { isPermanent, NightjarError, sentenceOf } from '../../core/errors.ts'
 import { attributeValue } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import type { Delivery, Message, Subscription, Topic } from '../../core/ports.ts'
@@ -183,9 +183,9 @@ export function messageOf({ bytes, ivorn, role, source, peer, identity }: Accept
   }
 }
 
-/** Take in an event that another program made, such as an alert that was written as one. */
+/** Take in an event of our own making, such as an alert that was written as one. Rejects to be tried again. */
 export async function bridge(admission: Admission, bytes: Uint8Array, from: string): Promise<void> {
   using document = parseDocument(bytes)
-  const verdict = await admission.relay(bytes, document, from)
-  if (!verdict.ok && verdict.retry) throw new Error(verdict.reason)
+  const verdict = await admission.author(bytes, document, from)
+  if (!verdict.ok && verdict.retry) throw new NightjarError('publish_failed', verdict.reason)
 }
