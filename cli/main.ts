@@ -28,7 +28,6 @@ const verbs = [
   consumeCommand,
   topicsCommand,
   simulateCommand,
-  sendvoCommand,
   auditCommand,
   replayCommand,
   queryCommand,
@@ -41,6 +40,7 @@ const verbs = [
   configCommand,
   schemasCommand,
   gatewayCommand,
+  sendvoCommand,
   feedCommand,
   keysCommand,
 ]

@@ -8,46 +8,49 @@ const nightjarHelp = `Usage: nightjar [options] [command]
 An astronomical alert broker that accounts for every alert.
 
 Options:
-  -V, --version                output the version number
-  -h, --help                   display help for command
+  -V, --version                      output the version number
+  -h, --help                         display help for command
 
 Commands:
-  run [options]                Run the whole broker here: take alerts in, archive them, store them
-                               as rows, pick out extragalactic transients, fit supernovae to them,
-                               and keep the ledger of what became of each.
-  consume [options]            Run the whole broker here on a Kafka stream: every record of a
-                               night’s topic, each accounted for. Goes on where the last commit left
-                               it.
-  topics [options]             Show the topics of a Kafka stream: absent, empty, has data or
-                               expired, and how far they are taken in. The last nights, if none is
-                               named.
-  simulate [options]           make a night of synthetic alerts, with the truth beside it
-  audit [options]              Prove by identity (Kafka topic, partition, offset) what became of
-                               every alert of a night: at each stage, what exists minus what is
-                               accounted for must be nothing.
-  replay [options]             Send alerts again: what an audit misses, what lies in the dead
-                               letters, or a night.
-  query [options] <sql>        Ask the warehouse in SQL (DuckDB), also while the broker runs.
-  subscribe [options] <topic>  Print what is published on a topic from now on, one JSON object a
-                               line.
-  filter                       Say in one language which alerts are wanted: try it on stored nights,
-                               let it run live.
-  status [options]             Show what a home holds and what is still to do, also while the broker
-                               runs.
-  inspect [options] <file...>  show what is in alert packets: who, when, how bright, its past, its
-                               images
-  fit [options] <what...>      Fit a type Ia supernova (SALT2) to a light curve: of alert packets,
-                               whose histories are merged, or of an object that a home has seen.
-  models                       List the SALT models that light curves can be fitted with, or install
-                               one.
-  config                       Check the configuration, or show it with every secret masked.
-  schemas [options]            Show the schemas of wire format that were met, and accept one that is
-                               parked.
-  gateway                      Open a door for peers that speak another protocol, onto the topics of
-                               a home.
-  feed                         Publish to, or subscribe to, the channels of any hpfeeds broker.
-  keys                         Manage who may publish and subscribe at a gateway; a change counts at
-                               once.
+  run [options]                      Run the whole broker here: take alerts in, archive them, store
+                                     them as rows, pick out extragalactic transients, fit supernovae
+                                     to them, and keep the ledger of what became of each.
+  consume [options]                  Run the whole broker here on a Kafka stream: every record of a
+                                     night’s topic, each accounted for. Goes on where the last
+                                     commit left it.
+  topics [options]                   Show the topics of a Kafka stream: absent, empty, has data or
+                                     expired, and how far they are taken in. The last nights, if
+                                     none is named.
+  simulate [options]                 make a night of synthetic alerts, with the truth beside it
+  audit [options]                    Prove by identity (Kafka topic, partition, offset) what became
+                                     of every alert of a night: at each stage, what exists minus
+                                     what is accounted for must be nothing.
+  replay [options]                   Send alerts again: what an audit misses, what lies in the dead
+                                     letters, or a night.
+  query [options] <sql>              Ask the warehouse in SQL (DuckDB), also while the broker runs.
+  subscribe [options] <topic>        Print what is published on a topic from now on, one JSON object
+                                     a line.
+  filter                             Say in one language which alerts are wanted: try it on stored
+                                     nights, let it run live.
+  status [options]                   Show what a home holds and what is still to do, also while the
+                                     broker runs.
+  inspect [options] <file...>        show what is in alert packets: who, when, how bright, its past,
+                                     its images
+  fit [options] <what...>            Fit a type Ia supernova (SALT2) to a light curve: of alert
+                                     packets, whose histories are merged, or of an object that a
+                                     home has seen.
+  models                             List the SALT models that light curves can be fitted with, or
+                                     install one.
+  config                             Check the configuration, or show it with every secret masked.
+  schemas [options]                  Show the schemas of wire format that were met, and accept one
+                                     that is parked.
+  gateway                            Open a door for peers that speak another protocol, onto the
+                                     topics of a home.
+  sendvo [options] <target> <event>  Send a VOEvent to a broker (VTP), and wait for its receipt.
+  feed                               Publish to, or subscribe to, the channels of any hpfeeds
+                                     broker.
+  keys                               Manage who may publish and subscribe at a gateway; a change
+                                     counts at once.
 
 A first night, without a cloud account:
   $ nightjar simulate --out night
@@ -312,7 +315,7 @@ test('--help tells the home that NIGHTJAR_HOME sets', async () => {
 test('every verb that nightjar --help lists has help of its own', async () => {
   const { out } = await runHere(['--help'])
   const verbs = [...out.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb ?? '')
-  assert.deepEqual(verbs.sort(), [...Object.keys(helps), 'inspect', 'schemas', 'simulate'].sort())
+  assert.deepEqual(verbs.sort(), [...Object.keys(helps), 'inspect', 'schemas', 'sendvo', 'simulate'].sort())
   for (const verb of verbs) {
     const help = await runHere([verb, '--help'])
     assert.equal(help.status, 0)
