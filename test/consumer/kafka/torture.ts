@@ -231,6 +231,8 @@ if (import.meta.main) {
     process.stdout.write(`Kafka's intake is not tortured: ${skipWithoutKafka}\n`)
     process.exit()
   }
+  // Leave no JVM behind: what is to be done at the end is done where the process exits, not where it dies.
+  process.once('SIGTERM', () => process.exit(143))
   try {
     const sum = await torture({
       rounds: Number(values.rounds),
