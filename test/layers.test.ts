@@ -19,7 +19,7 @@ const allowed: Record<string, readonly string[]> = {
   gateways: ['core', 'control', 'schemas'],
   infra: ['core'],
   client: ['core', 'schemas', 'control'],
-  simulator: ['core', 'schemas'],
+  simulator: ['core', 'schemas', 'salt2'],
 }
 
 /** They wire programs to answers, or look at them from outside. */

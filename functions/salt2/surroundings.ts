@@ -1,6 +1,6 @@
 /** What is known of an object besides its light curve: the dust before it and, perhaps, its redshift. */
 import type { Surroundings } from './analysis.ts'
-import { reddeningAt } from './milky-way/milky-way.ts'
+import { reddeningAt } from '../../salt2/milky-way/milky-way.ts'
 
 /** Ask for the surroundings of objects, with a redshift for those that one is known of. */
 export function surroundingsOf(

@@ -2,24 +2,25 @@
 import { arcsecOfKpc, distanceModulus } from '../cosmology.ts'
 import type { Fid } from '../exposure.ts'
 import { iaFlux } from '../ia-light-curve.ts'
+import { dimmedBy } from '../milky-way.ts'
 import { galaxyOf } from '../neighbours.ts'
 import type { Maker, Neighbour } from '../object.ts'
 import { fluxOfMag, magOfFlux } from '../photometry.ts'
 import type { Random } from '../random.ts'
 
 /**
- * Type Ia: SALT2, with the stretch and colour of ZTF's sample and Tripp's relation (M_B = -19.36,
- * alpha 0.14, beta 3.1; Betoule et al. 2014). Its parameters are in the truth.
+ * Type Ia: SALT2, with the stretch and colour of ZTF's sample and Tripp's relation (M_B = -19.05,
+ * alpha 0.14, beta 3.1; Betoule et al. 2014), behind the Milky Way's dust. Its parameters are in the truth.
  */
-export const supernovaIa: Maker = ({ exposure, random }) => {
+export const supernovaIa: Maker = ({ exposure, position, random }) => {
   const z = drawRedshift(0.02, 0.15, random)
   const x1 = Math.max(-2.8, Math.min(2.5, 0.1 + 0.95 * random.normal()))
   const c = -0.05 + 0.06 * random.normal() + random.exponential(0.05)
-  const absolute = -19.36 - 0.14 * x1 + 3.1 * c + 0.1 * random.normal()
+  const absolute = -19.05 - 0.14 * x1 + 3.1 * c + 0.1 * random.normal()
   const x0 = 10 ** (-0.4 * (absolute + distanceModulus(z) - 10.635))
   const t0 = exposure.jd - random.between(-16, 40) * (1 + z)
   const parameters = { z, t0, x0, x1, c }
-  const flux = (jd: number, fid: Fid): number => iaFlux(parameters, jd, fid)
+  const { mwebv, flux } = dimmedBy(position, (jd, fid) => iaFlux(parameters, jd, fid))
   return {
     kind: 'supernova-ia',
     flux,
@@ -31,13 +32,14 @@ export const supernovaIa: Maker = ({ exposure, random }) => {
       x0: Number(x0.toPrecision(6)),
       x1: round(x1, 4),
       c: round(c, 4),
+      mwebv,
       ...peaks(flux, t0),
     },
   }
 }
 
 /** Type II: up in ten days, a plateau of three months that reddens, then a fall (Anderson et al. 2014). */
-export const supernovaII: Maker = ({ exposure, random }) => {
+export const supernovaII: Maker = ({ exposure, position, random }) => {
   const z = drawRedshift(0.004, 0.06, random)
   const absolute = -16.9 + 0.8 * random.normal()
   const peakMag = absolute + distanceModulus(z)
@@ -46,14 +48,14 @@ export const supernovaII: Maker = ({ exposure, random }) => {
   const slope = random.between(0.002, 0.015)
   const start = exposure.jd - random.between(1, 130) * (1 + z)
   const reddening: Record<Fid, number> = { 1: 0.013, 2: 0.002, 3: 0 }
-  const flux = (jd: number, fid: Fid): number => {
+  const { flux } = dimmedBy(position, (jd, fid) => {
     const age = (jd - start) / (1 + z)
     if (age <= 0) return 0
     const after = Math.max(0, age - rise)
     const fall = 2.2 / (1 + Math.exp((plateau - age) / 5))
     const mag = peakMag + (slope + reddening[fid]) * Math.min(after, plateau) + fall
     return fluxOfMag(mag) * Math.min(1, age / rise) ** 1.4
-  }
+  })
   return {
     kind: 'supernova-ii',
     flux,

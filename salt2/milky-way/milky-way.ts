@@ -3,7 +3,7 @@
  * `make.ts` derives of the map of Burstein & Heiles (1982, AJ 87, 1165). Against A_V of Schlafly &
  * Finkbeiner (2011) at positions of supernovae it is good to 0.01 mag; see its test.
  */
-import { healpix29 } from '../../../core/healpix.ts'
+import { healpix29 } from '../../core/healpix.ts'
 import table from './reddening.json' with { type: 'json' }
 
 export interface Reddening {

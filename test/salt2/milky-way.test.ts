@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 
-import { reddeningAt } from '../../../functions/salt2/milky-way/milky-way.ts'
-import { dataDir, skipWithoutData } from '../../data.ts'
+import { reddeningAt } from '../../salt2/milky-way/milky-way.ts'
+import { dataDir, skipWithoutData } from '../data.ts'
 
 test('reddeningAt() is small at the pole of the Galaxy and large in its plane', () => {
   const pole = reddeningAt(192.86, 27.13)

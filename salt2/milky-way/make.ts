@@ -1,7 +1,7 @@
 /**
  * Make `reddening.json` from the map of Burstein & Heiles (1982) as the project dustmaps keeps it:
  *
- *     node functions/salt2/milky-way/make.ts FOLDER      (with bh1982.json and bh1982.i16le.gz)
+ *     node salt2/milky-way/make.ts FOLDER      (with bh1982.json and bh1982.i16le.gz)
  *
  * The map is averaged over HEALPix pixels of order 5 (1.8 degrees) and put on the scale of Schlafly &
  * Finkbeiner (2011). Within 10 degrees of the galactic plane it says nothing: there stands a layer of
@@ -11,7 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 
-import { healpix29 } from '../../../core/healpix.ts'
+import { healpix29 } from '../../core/healpix.ts'
 
 const order = 5
 const pixels = 12 * 4 ** order
