@@ -84,4 +84,5 @@ def fit(source, curve, table, mode):
     }
 
 
-main()
+if __name__ == "__main__":
+    main()
