@@ -11,7 +11,7 @@
  */
 import { randomUUID } from 'node:crypto'
 
-import type { File, FileMetadata } from '@google-cloud/storage'
+import type { FileMetadata } from '@google-cloud/storage'
 
 import { crc32c } from '../core/crc32c.ts'
 import { NightjarError } from '../core/errors.ts'
@@ -108,6 +108,13 @@ export async function openStore(
     )
   }
 
+  function bytesOf(objectName: string): Promise<Buffer | null> {
+    const options = { validation: false, decompress: false } as const
+    return attempt(`read "${objectName}" from`, 'roles/storage.objectViewer', () =>
+      orNull(async () => (await bucket.file(objectName).download(options))[0]),
+    )
+  }
+
   async function create(
     objectName: string,
     data: Uint8Array,
@@ -129,15 +136,11 @@ export async function openStore(
       write(objectName, data, generation ?? 0, metadata),
     async read(objectName) {
       for (let round = 0; round < mostRounds; round++) {
-        const metadata = await metadataOf(objectName)
+        // Both at once: that they are of one write is told by size and checksum.
+        const [metadata, data] = await Promise.all([metadataOf(objectName), bytesOf(objectName)])
         if (metadata === null) return null
         const object = objectOf(metadata)
-        // Of that very generation, so that bytes and metadata are of one write.
-        const file = bucket.file(objectName, { generation: object.generation })
-        const data = await attempt(`read "${objectName}" from`, 'roles/storage.objectViewer', () =>
-          orNull(() => download(file, object)),
-        )
-        if (data !== null) return { data, object }
+        if (data?.length === object.size && crc32c(data) === object.crc32c) return { data, object }
       }
       throw gone(objectName)
     },
@@ -160,13 +163,6 @@ export async function openStore(
 function gone(name: string): NightjarError {
   const why = `it has come and gone ${mostRounds} times meanwhile`
   return new NightjarError('store_failed', `Cannot tell what object "${name}" is: ${why}`)
-}
-
-async function download(file: File, object: StoredObject): Promise<Uint8Array> {
-  const [data] = await file.download({ validation: false, decompress: false })
-  if (data.length === object.size && crc32c(data) === object.crc32c) return data
-  // As an answer that was cut off: it is asked for again.
-  throw Object.assign(new Error(`the checksum of "${object.name}" is wrong`), { code: 503 })
 }
 
 /** A request whose answer never comes is one that failed, though the SDK would wait for it. */

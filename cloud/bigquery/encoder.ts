@@ -1,7 +1,7 @@
 /**
  * Rows as the Storage Write API takes them: protobuf messages, with the descriptor that says how to read
- * them. Compiled once for a shape. Every value is checked: the SDK's own encoder makes NaN of a text
- * where a number belongs, and rounds a 64-bit integer.
+ * them. Compiled once for a shape. Every value is checked: protobufjs, which the SDK encodes with, makes NaN
+ * of a text where a number belongs, and 0 where an integer does.
  */
 import { inspect } from 'node:util'
 
