@@ -100,8 +100,9 @@ export async function openSubscription(options: SubscriptionOptions): Promise<Su
       settling.add(settled)
     }
 
-    function giveBack({ message }: Lease): void {
-      if (!message.deliveryAttempt) countFailure(failures, message.id)
+    function giveBack({ message, state }: Lease): void {
+      // What no handler had has not failed.
+      if (state === 'done' && !message.deliveryAttempt) countFailure(failures, message.id)
       settle(message.nackWithResponse())
     }
 

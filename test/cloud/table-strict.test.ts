@@ -15,7 +15,7 @@ suite('openTable() on a BigQuery as strict as its documentation', () => {
   let table: Table
   let count = 0
   const open = (rest: object = {}): Promise<Table> =>
-    openTable({ datasets, dataset: 'd', attemptMs: 500, giveUpMs: 2000, ...rest })
+    openTable({ datasets, dataset: 'd', attemptMs: 2000, giveUpMs: 30_000, ...rest })
   before(async () => {
     double = await startBigqueryDouble()
     datasets = openDatasets({
@@ -234,7 +234,8 @@ suite('openTable() on a BigQuery as strict as its documentation', () => {
     test(`append() says that ${what}, promises nothing, and stores it later`, async () => {
       const shape = newShape()
       arrange()
-      const refused = table.append({ shape, values: alert(1) })
+      const hasty = await open({ attemptMs: 500, giveUpMs: 1500 })
+      const refused = hasty.append({ shape, values: alert(1) })
       await assert.rejects(refused, (error: Error & { code?: string }) => {
         assert.equal(error.code, 'table_failed')
         assert.match(error.message, /^Cannot (store rows in|make) table .+[^.]$/)
@@ -245,6 +246,7 @@ suite('openTable() on a BigQuery as strict as its documentation', () => {
       double.restFault = () => undefined
       double.hasDataset = true
       assert.equal(await table.append({ shape, values: alert(1) }), 'stored')
+      await hasty.close()
     })
   }
 

@@ -14,7 +14,7 @@ if (skipWithoutBigquery === false) {
     const { host, grpc, kill } = await startBigquery()
     const datasets = openDatasets({ project, emulator: { rest: host, grpc } })
     await datasets.bigquery.createDataset(dataset)
-    const table = await openTable({ datasets, dataset, giveUpMs: 3000 })
+    const table = await openTable({ datasets, dataset, giveUpMs: 30_000 })
     return {
       table,
       async cleanup() {

@@ -1,15 +1,18 @@
-"""Start bqemulator 1.4.0 with three things mended that tables of nested records need: its Storage Write
+"""Start bqemulator 1.4.0 with four things mended that tables of nested records need: its Storage Write
 API forgets the fields of records, it serves only as many connections as there are processors plus
-four, and a patched schema does not reach the table itself."""
+four, a patched schema does not reach the table itself, and its threads use one connection to DuckDB
+without a lock, by which an append and a query wait for each other for ever now and then."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, wraps
+from threading import RLock
 
 import grpc
 from bqemulator.api.routes.tabledata import _build_arrow_schema
 from bqemulator.catalog.memory_repository import MemoryCatalogRepository
 from bqemulator.cli import main
 from bqemulator.grpc_api import write_servicer
+from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 from bqemulator.storage.type_map import bq_schema_to_duckdb_columns
 
@@ -34,6 +37,22 @@ def update_table(self, table, update=MemoryCatalogRepository.update_table):
     return update(self, table)
 
 
+one_at_a_time = RLock()
+
+
+def locked(work):
+    @wraps(work)
+    def within(*args, **kwargs):
+        with one_at_a_time:
+            return work(*args, **kwargs)
+
+    return within
+
+
+DuckDBEngine.execute = locked(DuckDBEngine.execute)
+DuckDBEngine.fetch_arrow = locked(DuckDBEngine.fetch_arrow)
+flush = write_servicer.BigQueryWriteHandler._flush_to_target
+write_servicer.BigQueryWriteHandler._flush_to_target = locked(flush)
 MemoryCatalogRepository.update_table = update_table
 write_servicer._table_arrow_schema = lambda table: _build_arrow_schema(
     fields_of(table.schema_.fields)
