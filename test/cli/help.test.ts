@@ -315,7 +315,10 @@ test('--help tells the home that NIGHTJAR_HOME sets', async () => {
 test('every verb that nightjar --help lists has help of its own', async () => {
   const { out } = await runHere(['--help'])
   const verbs = [...out.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb ?? '')
-  assert.deepEqual(verbs.sort(), [...Object.keys(helps), 'inspect', 'schemas', 'sendvo', 'simulate'].sort())
+  assert.deepEqual(
+    verbs.sort(),
+    [...Object.keys(helps), 'inspect', 'schemas', 'sendvo', 'simulate'].sort(),
+  )
   for (const verb of verbs) {
     const help = await runHere([verb, '--help'])
     assert.equal(help.status, 0)
