@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 NODE := node_modules/.bin/node
 ROUNDS ?= 200
+INPUTS ?= 1000000
 MODEL ?= ../shared/data/salt2/models/salt2-4
 
 .DEFAULT_GOAL := help
@@ -47,7 +48,7 @@ tables: install ## derive the compact model tables from a full model: make table
 torture: install ## kill -9 the broker and the Kafka intake ROUNDS times (200), audit; fuzz the gateways
 	@$(NODE) test/night/torture.ts --rounds $(ROUNDS)
 	@$(NODE) --disable-warning=TimeoutNegativeWarning test/consumer/kafka/torture.ts --rounds $(ROUNDS)
-	@$(NODE) test/gateways/hpfeeds/fuzz.ts --inputs 1000000
+	@$(NODE) test/gateways/hpfeeds/fuzz.ts --inputs $(INPUTS)
 
 bundle: install ## make one bundle a stage, as Cloud Functions takes it, into dist/functions
 	@$(NODE) functions/bundle.ts

@@ -32,7 +32,7 @@ export interface StageOptions {
   deadLetters: Topic
   claims: Store
   log: Log
-  /** Deliveries after which a message is given up. */
+  /** Deliveries after which a message is given up; fewer than Pub/Sub's 100, which gives up without a word. */
   maxAttempts?: number
   /** Attempts that end in an error of our own making, such as a TypeError, before it is given up. */
   maxUnexpected?: number
@@ -42,7 +42,7 @@ export interface StageOptions {
 /** Make the delivery handler of a stage: resolving acks, rejecting has the message come again. */
 export function createStage(options: StageOptions): (delivery: Delivery) => Promise<Verdict> {
   const { stage, handle, ledger, deadLetters, claims, log } = options
-  const { maxAttempts = 100, maxUnexpected = 3 } = options
+  const { maxAttempts = 90, maxUnexpected = 3 } = options
   const now = options.now ?? (() => new Date())
 
   return async function onDelivery(delivery) {

@@ -105,7 +105,7 @@ test('after a hundred attempts a message is given up without being handled again
   assert.equal(calls, 0)
   const letter = deadLetters.published[0]?.attributes
   assert.equal(letter?.[deadLetterAttributes.code], 'attempts_exhausted')
-  assert.match(letter?.[deadLetterAttributes.reason] ?? '', /100 attempts have failed or died/)
+  assert.match(letter?.[deadLetterAttributes.reason] ?? '', /90 attempts have failed or died/)
   assert.equal(told()[0]?.['outcome'], 'dead_lettered')
 })
 
