@@ -6,7 +6,7 @@ INPUTS ?= 1000000
 MODEL ?= ../shared/data/salt2/models/salt2-4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check peers bench torture tables bundle synth format
+.PHONY: help install demo test check peers bench torture tables bundle cloudnight synth format
 
 help: ## list these verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ torture: install ## kill -9 the broker and the Kafka intake ROUNDS times (200), 
 
 bundle: install ## make one bundle a stage, as Cloud Functions takes it, into dist/functions
 	@$(NODE) functions/bundle.ts
+
+cloudnight: install ## run a night of 20,000 alerts through Google's emulators, killing on the way
+	@NIGHTJAR_NIGHT_ALERTS=20000 $(NODE) --test test/cloud/night.test.ts
 
 synth: install ## write the cloud stack as Terraform JSON
 	@cd infra && npm ci --no-fund --no-audit --loglevel=error && ../$(NODE) main.ts

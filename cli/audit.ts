@@ -7,13 +7,14 @@ import { readLedgerSets } from '../conductor/ledger-sets.ts'
 import { knownNights, type KnownNight } from '../conductor/nights.ts'
 import { NightjarError } from '../core/errors.ts'
 import type { Night } from '../core/night.ts'
-import { openKnownGround, type Ground } from '../local/broker.ts'
-import { openHomeQueries } from './door.ts'
-import { instanceOf, nightArgument, withHome, type HomeOptions } from './embedded.ts'
+import type { Ground } from '../local/broker.ts'
+import { withCloud, type CloudOptions } from './cloud.ts'
+import { nightArgument, withHome, type HomeOptions } from './embedded.ts'
+import { openPlace, type Place } from './place.ts'
 import { formatCount, formatTable } from './text-table.ts'
 import type { World } from './world.ts'
 
-interface AuditOptions extends HomeOptions {
+interface AuditOptions extends HomeOptions, CloudOptions {
   night?: Night
   json?: boolean
   list: number
@@ -31,7 +32,7 @@ export function auditCommand(world: World): Command {
     .option('--night <date>', 'UTC date of the night; all known nights if absent', nightArgument)
     .option('--list <n>', 'how many missing runs to list', Number, 100)
     .option('--json', 'print the close records as JSON')
-  return withHome(command, world)
+  return withCloud(withHome(command, world))
     .addHelpText(
       'after',
       `
@@ -42,13 +43,12 @@ The exit status is 0 only if nothing is missing and every source was read to its
 }
 
 async function audit(world: World, options: AuditOptions): Promise<void> {
-  const ground = await openKnownGround(options.home, instanceOf(options))
-  const queries = await openHomeQueries(ground)
+  const place = await openPlace(world, options)
   try {
-    const nights = await nightsOf(ground, options.night)
+    const nights = await nightsOf(place, options.night)
     const audits = []
     for (const night of nights) {
-      const one = await auditOf(ground, queries.query, night, world.now())
+      const one = await auditOf(place.ground, place.query, night, world.now())
       audits.push(one)
       if (options.json !== true) world.out(formatAudit(one, options.list))
       if (one.record.state !== 'complete') world.exit(1)
@@ -58,20 +58,22 @@ async function audit(world: World, options: AuditOptions): Promise<void> {
       world.out(`${JSON.stringify(options.night ? records[0] : records, null, 2)}\n`)
     }
   } finally {
-    await queries.close()
-    await ground.close()
+    await place.close()
   }
 }
 
-/** The nights of a home that are meant. Throws where there is none. */
-export async function nightsOf(ground: Ground, wanted?: Night): Promise<KnownNight[]> {
+/** The nights of a place that are meant. Throws where there is none. */
+export async function nightsOf(
+  { ground, name }: Pick<Place, 'ground' | 'name'>,
+  wanted?: Night,
+): Promise<KnownNight[]> {
   const known = await knownNights(await ground.bucket('broker_files'))
   const nights = wanted === undefined ? known : known.filter(({ night }) => night === wanted)
   if (nights.length > 0) return nights
   const names = known.map(({ night }) => night).join(', ') || 'none'
   throw new NightjarError(
     'config_invalid',
-    `Cannot audit ${wanted === undefined ? 'a night' : `night ${wanted}`} of "${ground.home.path}": ` +
+    `Cannot audit ${wanted === undefined ? 'a night' : `night ${wanted}`} of "${name}": ` +
       `nights taken in there: ${names}`,
   )
 }
@@ -85,7 +87,7 @@ export interface NightAudit {
 
 /** Audit one night and store its close record. */
 export async function auditOf(
-  ground: Ground,
+  ground: Pick<Ground, 'at' | 'bucket'>,
   query: Query,
   night: KnownNight,
   at: Date,

@@ -7,7 +7,6 @@ import { openKafkaSource } from '../consumer/kafka/source.ts'
 import { waitForTopic, type TopicReport } from '../consumer/kafka/topics.ts'
 import { NightjarError } from '../core/errors.ts'
 import { channelTopicName } from '../core/names.ts'
-import { openTopic } from '../local/topic.ts'
 import { parseDuration } from './duration.ts'
 import { positive, withHome, type HomeOptions } from './embedded.ts'
 import {
@@ -128,10 +127,10 @@ async function takeInTopic(
   options: ConsumeOptions,
   chosen: ChosenStream,
   topic: string,
-  { ground, broker, log, metrics, watch }: Session,
+  { ground, place, broker, log, metrics, topicNamed, watch }: Session,
   passing: boolean,
 ): Promise<Taken> {
-  const group = groupFor(chosen, ground.home.path, topic)
+  const group = groupFor(chosen, place, topic)
   const { registry, relayTo: aside } = chosen.stream
   const source = await openKafkaSource({
     connect: () => connect(chosen, log),
@@ -142,9 +141,7 @@ async function takeInTopic(
     once: options.once === true || passing,
   })
   const alerts =
-    aside === undefined
-      ? undefined
-      : await openTopic(ground.messages, channelTopicName(ground.at, '', aside))
+    aside === undefined ? undefined : await topicNamed(channelTopicName(ground.at, '', aside))
   const relay = await relayTo(ground, log, registry && { registry, env: world.env }, alerts)
   const intake = createIntake({
     source: metrics.shown(topic, source),

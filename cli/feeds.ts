@@ -1,4 +1,5 @@
 /** What the channels of a gateway stand for in a home: topics by prefix, and its alert topics. */
+import { openAlert } from '../client/alert.ts'
 import { NightjarError } from '../core/errors.ts'
 import { redeem } from '../core/claim.ts'
 import { channelTopicName, topicName } from '../core/names.ts'
@@ -66,6 +67,6 @@ export async function homeFeeds(ground: Ground, prefix: string): Promise<FeedOf>
 async function tellAlert(delivery: Delivery, claims: Store, whole: boolean): Promise<Told> {
   const payload = whole
     ? (await redeem(delivery, claims)).data
-    : Buffer.from(toJson(await describe(delivery, claims, false)))
+    : Buffer.from(toJson(describe(await openAlert(delivery, claims), false)))
   return { ident: 'nightjar', payload }
 }

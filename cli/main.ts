@@ -5,6 +5,8 @@ import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { auditCommand } from './audit.ts'
 import { configCommand } from './config.ts'
 import { consumeCommand } from './consume.ts'
+import { costCommand } from './cost.ts'
+import { doctorCommand } from './doctor.ts'
 import { filterCommand } from './filter.ts'
 import { fitCommand } from './fit.ts'
 import { feedCommand } from './feed.ts'
@@ -43,6 +45,8 @@ const verbs = [
   sendvoCommand,
   feedCommand,
   keysCommand,
+  doctorCommand,
+  costCommand,
 ]
 
 /** The whole program, for a world. */

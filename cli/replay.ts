@@ -21,19 +21,18 @@ import { kafkaTopicName } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
 import { intake, stages, type StageName } from '../core/pipeline.ts'
 import type { Message, Topic } from '../core/ports.ts'
-import { openKnownGround, type Ground } from '../local/broker.ts'
-import { openTopic } from '../local/topic.ts'
 import type { SchemaSource } from '../schemas/registry.ts'
 import { openShelf } from '../schemas/shelf.ts'
 import { nightsOf } from './audit.ts'
-import { openHomeQueries, type HomeQueries } from './door.ts'
-import { instanceOf, nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
+import { withCloud, type CloudOptions } from './cloud.ts'
+import { nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
 import { createLog } from './log.ts'
+import { openPlace, type Place } from './place.ts'
 import { formatCount } from './text-table.ts'
-import { relayTo } from './wiring.ts'
+import { relayTo, type Pipeline } from './wiring.ts'
 import type { World } from './world.ts'
 
-interface ReplayOptions extends HomeOptions {
+interface ReplayOptions extends HomeOptions, CloudOptions {
   missing?: boolean
   deadLetter?: boolean
   night?: Night
@@ -56,7 +55,7 @@ export function replayCommand(world: World): Command {
     )
     .option('--to <topic>', 'with --night: another topic than the survey’s alert topic')
     .option('--rate <n>', 'messages a second at most', positive('rate'))
-  return withHome(command, world)
+  return withCloud(withHome(command, world))
     .addHelpText(
       'after',
       `
@@ -84,47 +83,41 @@ async function replay(world: World, options: ReplayOptions): Promise<void> {
       'Cannot replay: say what, with --missing, --dead-letter or --night',
     )
   }
-  const ground = await openKnownGround(options.home, instanceOf(options))
+  const place = await openPlace(world, options)
   try {
     const sent =
       deadLetter === true
-        ? await replayDeadLetters(world, options, ground)
+        ? await replayDeadLetters(world, options, place)
         : missing === true
-          ? await replayMissing(world, options, ground)
-          : await replayNight(world, options, ground)
+          ? await replayMissing(world, options, place)
+          : await replayNight(world, options, place)
     world.out(`Sent ${formatCount(sent)} again.\n`)
   } finally {
-    await ground.close()
+    await place.close()
   }
 }
 
 async function replayMissing(
   world: World,
   { night, rate }: ReplayOptions,
-  ground: Ground,
+  place: Place,
 ): Promise<number> {
-  const queries = await openHomeQueries(ground)
   const pace = createPace(rate)
   let sent = 0
-  try {
-    for (const known of await nightsOf(ground, night)) {
-      const ledger = await readLedgerSets(queries.query, known.night, known.ranges)
-      const audit = auditNight({ survey: ground.at.survey, ...known, ledger })
-      const missing = [...missingOf(audit)]
-      const left = await sendArchived(ground, queries, missing, () => pace(world.signal))
-      sent += missing.length - left.length
-      sent += await sendFromSources(world, ground, known, left)
-    }
-    return sent
-  } finally {
-    await queries.close()
+  for (const known of await nightsOf(place, night)) {
+    const ledger = await readLedgerSets(place.query, known.night, known.ranges)
+    const audit = auditNight({ survey: place.ground.at.survey, ...known, ledger })
+    const missing = [...missingOf(audit)]
+    const left = await sendArchived(place, missing, () => pace(world.signal))
+    sent += missing.length - left.length
+    sent += await sendFromSources(world, place.ground, known, left)
   }
+  return sent
 }
 
 /** Send what the archive holds; answers what it does not. */
 async function sendArchived(
-  ground: Ground,
-  queries: HomeQueries,
+  { ground, query }: Place,
   missing: readonly MissingOccurrence[],
   pace: () => Promise<void>,
 ): Promise<MissingOccurrence[]> {
@@ -137,7 +130,7 @@ async function sendArchived(
       WHERE kafka_topic = '${topic.replaceAll("'", "''")}' AND kafka_partition = ${partition}
         AND kafka_offset = ${offset} AND objectId IS NOT NULL AND candid IS NOT NULL LIMIT 1`
     let id: Record<string, unknown> | undefined
-    if (stage !== intake) for await (const row of queries.query(sql)) id = row
+    if (stage !== intake) for await (const row of query(sql)) id = row
     const { objectId, candid } = id ?? {}
     const found = id && (await readArchived(archive, occurrence, String(objectId), String(candid)))
     if (!found) {
@@ -171,7 +164,7 @@ async function readArchived(...where: Parameters<typeof findArchived>): Promise<
 /** Read what is left from where it came from and relay it. */
 async function sendFromSources(
   world: World,
-  ground: Ground,
+  ground: Pipeline,
   known: KnownNight,
   left: readonly MissingOccurrence[],
 ): Promise<number> {
@@ -207,23 +200,31 @@ async function sendFromSources(
   return sent
 }
 
+/** How long the cloud may take to hand out the next dead letter. */
+const quietMs = 10_000
+
 async function replayDeadLetters(
   world: World,
-  { rate }: ReplayOptions,
-  ground: Ground,
+  { rate, cloud }: ReplayOptions,
+  { ground }: Place,
 ): Promise<number> {
   const subscription = await ground.subscription('dead_letter', 'replay')
   const claims = await ground.bucket('broker_files')
   const pace = createPace(rate)
   const stop = new AbortController()
-  let { messages: left } = await subscription.backlog()
+  // The cloud's backlog comes minutes late: there, no letter for a while means that there is none.
+  let left = cloud === true ? Infinity : (await subscription.backlog()).messages
   let sent = 0
   if (left === 0) return 0
+  const now = world.now()
+  const quiet = cloud === true ? setTimeout(() => stop.abort(), quietMs) : undefined
   // Only what lies there now: a letter that dies again waits for the next replay.
   await subscription.receive(
     async (letter) => {
-      if (left <= 0) throw new Error('after those that are meant')
+      if (left <= 0 || (cloud === true && letter.publishedAt > now))
+        throw new Error('after those that are meant')
       left--
+      quiet?.refresh()
       await pace(world.signal)
       const stage = letter.attributes[deadLetterAttributes.stage] ?? intake
       const { data, attributes } = revive(letter)
@@ -239,12 +240,11 @@ async function replayDeadLetters(
 async function replayNight(
   world: World,
   { night, to, rate }: ReplayOptions,
-  ground: Ground,
+  { ground, topicNamed }: Place,
 ): Promise<number> {
   const archive = await ground.bucket('alert_avro_bucket')
   const claims = await ground.bucket('broker_files')
-  const topic: Topic =
-    to === undefined ? await ground.topic('alert_data') : await openTopic(ground.messages, to)
+  const topic: Topic = to === undefined ? await ground.topic('alert_data') : await topicNamed(to)
   const pace = createPace(rate)
   const shelf = openShelf(ground.home.schemas)
   let sent = 0

@@ -1,18 +1,20 @@
 /** `nightjar run`: the whole broker in one process. */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 
 import { openFileSource } from '../consumer/files/source.ts'
 import { createIntake } from '../consumer/intake.ts'
 import { NightjarError } from '../core/errors.ts'
 import { kafkaTopicName } from '../core/names.ts'
 import { nightOfDate, nightOfTopic, type Night } from '../core/night.ts'
+import { runCloudSession, withCloud, type CloudOptions } from './cloud.ts'
+import { parseDuration } from './duration.ts'
 import { nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
 import { withMetrics, type Address } from './metrics.ts'
 import { runSession, type Session, type Taken } from './session.ts'
 import { relayTo } from './wiring.ts'
 import type { World } from './world.ts'
 
-interface RunOptions extends HomeOptions {
+interface RunOptions extends HomeOptions, CloudOptions {
   from?: string[]
   night?: Night
   rate?: number
@@ -38,7 +40,14 @@ export function runCommand(world: World): Command {
     .option('--rate <n>', 'alerts a second at most', positive('rate'))
     .option('--once', 'take in what is there, finish every stage, audit, and end')
     .option('--json', 'print the summary as JSON')
-  return withMetrics(withHome(command, world))
+  return withCloud(withMetrics(withHome(command, world)))
+    .addOption(
+      new Option(
+        '--patience <time>',
+        'with --cloud and --once: how long to wait for what is missing, 3m if absent',
+      ).argParser(parseDuration),
+    )
+    .option('--stages <names>', 'with --cloud: these alone, or "none" where functions serve them')
     .addHelpText(
       'after',
       `
@@ -47,7 +56,8 @@ where this one stood. With --once the exit status is 0 only if no alert is missi
 
 Examples:
   $ nightjar run --from night --once
-  $ nightjar run --from https://ztf.uw.edu/alerts/public/ztf_public_20181128.tar.gz --once`,
+  $ nightjar run --from https://ztf.uw.edu/alerts/public/ztf_public_20181128.tar.gz --once
+  $ nightjar run --cloud --project my-project --instance rc1 --from night --once`,
     )
     .action((options: RunOptions) => run(world, options))
 }
@@ -59,7 +69,8 @@ async function run(world: World, options: RunOptions): Promise<void> {
       'Cannot watch several sources at once: give one --from, or --once to take in all of them',
     )
   }
-  await runSession(world, options, (session) => takeIn(world, options, session))
+  const session = options.cloud === true ? runCloudSession : runSession
+  await session(world, options, (opened) => takeIn(world, options, opened))
 }
 
 /** Take in every source, one after the other; answers what came. */

@@ -2,7 +2,9 @@
 import { knownNights } from '../conductor/nights.ts'
 import type { Intake } from '../consumer/intake.ts'
 import type { Log } from '../core/log.ts'
+import type { Topic } from '../core/ports.ts'
 import { openGround, type Ground } from '../local/broker.ts'
+import { openTopic } from '../local/topic.ts'
 import { auditOf } from './audit.ts'
 import { startBroker, type Broker } from './broker.ts'
 import { instanceOf, type HomeOptions } from './embedded.ts'
@@ -10,6 +12,7 @@ import { createLog } from './log.ts'
 import { noMetrics, serveMetrics, type Address, type Metrics } from './metrics.ts'
 import { createProgress } from './progress.ts'
 import { formatSummary } from './summary.ts'
+import type { Pipeline } from './wiring.ts'
 import type { World } from './world.ts'
 
 export interface SessionOptions extends HomeOptions {
@@ -21,8 +24,12 @@ export interface SessionOptions extends HomeOptions {
 
 /** What a taker of alerts is given. */
 export interface Session {
-  ground: Ground
-  broker: Broker
+  ground: Pipeline
+  /** Where the broker is, as its consumer group tells it from others. */
+  place: string
+  broker: Pick<Broker, 'failed'>
+  /** A topic by its own name. */
+  topicNamed(name: string): Promise<Topic>
   log: Log
   metrics: Metrics
   /** Let the progress line and the metrics tell of this intake from now on. */
@@ -71,7 +78,11 @@ async function runBroker(
         progress.watch(intake)
         metrics.watch(intake)
       }
-      const taken = await takeIn({ ground, broker, log, metrics, watch })
+      const place = ground.home.path
+      const taken = await takeIn({
+        ...{ ground, place, broker, log, metrics, watch },
+        topicNamed: (name) => openTopic(ground.messages, name),
+      })
       if (options.once === true) await Promise.race([broker.idle(world.signal), broker.failed])
       else await Promise.race([aborted(world.signal), broker.failed])
       progress.stop()
@@ -110,7 +121,8 @@ async function report(
   if (audits.some(({ record }) => record.state !== 'complete')) world.exit(1)
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+/** Resolves when the signal fires. */
+export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })

@@ -1,20 +1,20 @@
 /** `nightjar subscribe`: what a topic carries, as JSON lines, from now on. */
 import { Command } from 'commander'
 
-import type { Delivery, Store } from '../core/ports.ts'
-import { redeem } from '../core/claim.ts'
+import type { Alert } from '../client/alert.ts'
+import { createClient, type Connection } from '../client/subscribe.ts'
+import { NightjarError } from '../core/errors.ts'
 import { openGround } from '../local/broker.ts'
 import { openSubscription } from '../local/subscription.ts'
-import { readAlertWithoutCutouts } from '../schemas/alert.ts'
-import { isWire } from '../schemas/confluent.ts'
-import { isContainer } from '../schemas/container.ts'
+import { environmentOf, openCloud, withCloud, type CloudOptions } from './cloud.ts'
 import { fitLine } from './fit-text.ts'
-import { joinFilters, messageFilter } from './select.ts'
 import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
 import { toJson } from './query.ts'
+import { joinFilters, messageFilter } from './select.ts'
 import type { World } from './world.ts'
 
-interface SubscribeOptions extends HomeOptions {
+interface SubscribeOptions extends HomeOptions, CloudOptions {
+  topicProject?: string
   filter?: string
   select?: string
   name?: string
@@ -39,7 +39,8 @@ export function subscribeCommand(world: World): Command {
     .option('--drain', 'end when nothing waits')
     .option('--attributes', 'print attributes alone and leave the alert closed')
     .option('--fits', 'a line for people for each fit on ztf_salt2')
-  return withHome(command, world)
+  return withCloud(withHome(command, world))
+    .option('--topic-project <id>', 'with --cloud: the project of the topic, where it is another')
     .addHelpText(
       'after',
       `
@@ -54,81 +55,112 @@ Examples:
   $ nightjar subscribe ztf_alert_data --select 'rb > 0.65 AND cone(188.7, 12.4, 0.5)'
   $ nightjar subscribe ztf_exgalac_trans --filter 'attributes.is_pure = "1"'
   $ nightjar subscribe ztf_salt2 --fits --filter 'attributes.before_maximum = "1"'
-  $ nightjar subscribe ztf_dead_letter --attributes`,
+  $ nightjar subscribe ztf_dead_letter --attributes
+  $ nightjar subscribe ztf_exgalac_trans --cloud --project mine --topic-project theirs`,
     )
     .action((topic: string, options: SubscribeOptions) => subscribe(world, topic, options))
 }
 
 async function subscribe(world: World, topic: string, options: SubscribeOptions): Promise<void> {
-  const { max = Infinity, drain = false } = options
+  const { attributes = false, fits = false, max, drain, name } = options
   const at = instanceOf(options)
   const select = options.select === undefined ? undefined : messageFilter(options.select, at)
   const filter = joinFilters(options.filter, select?.attributesOn(topic))
-  const ground = await openGround(options.home, at)
-  const { journal, messages } = ground
+  const { connection, close } = await connect(world, options)
   try {
-    messages.knownTopicId(topic)
-    const claims = await ground.bucket('broker_files')
-    const subscription = await openSubscription({
-      journal,
-      messages,
+    await createClient(connection).subscribe({
       topic,
-      name: options.name ?? `${topic}-reader-${process.pid}-${Date.now()}`,
+      signal: world.signal,
+      ...(max !== undefined && { max }),
+      ...(drain !== undefined && { drain }),
       ...(filter !== undefined && { filter }),
-      ...(options.name === undefined && { expireMs }),
+      ...(name !== undefined && { name }),
+      ...(select !== undefined && { selects: (alert) => select.selects(alert) }),
+      onAlert: (alert) =>
+        world.out(`${fits ? fitLine(alert.attributes) : toJson(describe(alert, attributes))}\n`),
     })
-    const enough = new AbortController()
-    if (max === 0) enough.abort()
-    const timer = setInterval(() => void endIfEmpty(), 50)
-    async function endIfEmpty(): Promise<void> {
-      // What this reader has under way still counts as waiting.
-      if (drain && (await subscription.backlog()).messages === 0) enough.abort()
-    }
-    let count = 0
-    await subscription.receive(
-      async (delivery) => {
-        if (count >= max) throw new Error('more than was asked for')
-        if (select !== undefined) {
-          const whole = await redeem(delivery, claims)
-          if (!select.selects(whole)) return
-          // While this one was fetched another may have been the last.
-          if (count >= max) throw new Error('more than was asked for')
-        }
-        count++
-        if (options.fits === true) {
-          world.out(`${fitLine(delivery.attributes)}\n`)
-          if (count === max) enough.abort()
-          return
-        }
-        const line = await describe(delivery, claims, options.attributes === true)
-        world.out(`${toJson(line)}\n`)
-        if (count === max) enough.abort()
-      },
-      { signal: AbortSignal.any([world.signal, enough.signal]), maxMessages: 64 },
-    )
-    clearInterval(timer)
-    await subscription.close()
   } finally {
-    await ground.close()
+    await close()
   }
 }
 
-/** A delivery for people: who and when, and what it carries, opened where it can be. */
-export async function describe(
-  delivery: Delivery,
-  claims: Store,
-  onlyAttributes: boolean,
-): Promise<Record<string, unknown>> {
-  const { id, publishedAt, attributes } = delivery
+interface Connected {
+  connection: Connection
+  close(): Promise<void>
+}
+
+function connect(world: World, options: SubscribeOptions): Promise<Connected> {
+  return options.cloud === true ? connectCloud(world, options) : connectHome(options)
+}
+
+async function connectHome(options: SubscribeOptions): Promise<Connected> {
+  const ground = await openGround(options.home, instanceOf(options))
+  const { journal, messages } = ground
+  return {
+    close: ground.close,
+    connection: {
+      claims: await ground.bucket('broker_files'),
+      async open({ topic, filter, name }) {
+        messages.knownTopicId(topic)
+        return openSubscription({
+          ...{ journal, messages, topic },
+          name: name ?? `${topic}-reader-${process.pid}-${Date.now()}`,
+          ...(filter !== undefined && { filter }),
+          ...(name === undefined && { expireMs }),
+        })
+      },
+    },
+  }
+}
+
+/** The subscription is the subscriber's own, in the project of `--project`. */
+async function connectCloud(world: World, options: SubscribeOptions): Promise<Connected> {
+  const { at, emulators } = environmentOf(world, options)
+  if (options.drain === true) {
+    throw new NightjarError(
+      'config_invalid',
+      'Cannot drain in the cloud: what waits there is known minutes late; give --max, or end it with Ctrl-C',
+    )
+  }
+  const [{ openTopics }, { openReader }] = await Promise.all([
+    import('../cloud/topics.ts'),
+    import('../cloud/reader.ts'),
+  ])
+  const { pubsub: emulator } = emulators
+  const { project } = at
+  const topics = await openTopics({ project, ...(emulator !== undefined && { emulator }) })
+  const { topicProject } = options
+  const ground = await openCloud(
+    world,
+    { at: { ...at, project: topicProject ?? project }, emulators },
+    options,
+  )
+  return {
+    connection: {
+      claims: await ground.bucket('broker_files'),
+      open: ({ topic, filter, name }) =>
+        openReader({
+          ...{ topics, topic, passing: name === undefined },
+          name: name ?? `${topic}-reader-${process.pid}-${Date.now()}`,
+          ...(filter !== undefined && { filter }),
+          ...(topicProject !== undefined && { topicProject }),
+        }),
+    },
+    async close() {
+      await ground.close()
+      await topics.close()
+    },
+  }
+}
+
+/** An alert for people: who and when, and what it carries, opened where it can be. */
+export function describe(alert: Alert, onlyAttributes: boolean): Record<string, unknown> {
+  const { id, publishedAt, attributes, data } = alert
   const head = { id, published_at: publishedAt.toISOString(), attributes }
-  if (onlyAttributes) return head
-  const { data } = await redeem(delivery, claims)
-  if (data.length === 0) return head
+  if (onlyAttributes || data.length === 0) return head
   try {
-    if (isContainer(data) || isWire(data)) {
-      return { ...head, alert: readAlertWithoutCutouts(data).record }
-    }
-    return { ...head, data: JSON.parse(Buffer.from(data).toString()) as unknown }
+    if (alert.isPacket) return { ...head, alert: alert.packet().record }
+    return { ...head, data: alert.json() }
   } catch {
     return { ...head, bytes: data }
   }

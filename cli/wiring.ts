@@ -1,4 +1,4 @@
-/** How the pipeline's programs are joined to the answers of a home directory. */
+/** How the pipeline's programs are joined to the answers of a home directory, or of the cloud. */
 import { readFile } from 'node:fs/promises'
 
 import type { Registry } from '../consumer/config.ts'
@@ -17,8 +17,14 @@ import { createStage } from '../functions/stage.ts'
 import type { Ground, Reader } from '../local/broker.ts'
 import { openShelf } from '../schemas/shelf.ts'
 
+/** What the pipeline's programs stand on: the answers of a home directory, or of Google Cloud. */
+export type Pipeline = Pick<Ground, 'at' | 'topic' | 'subscription' | 'bucket'> & {
+  /** Where schemas that were met are kept: on this machine in both cases. */
+  home: Pick<Ground['home'], 'schemas'>
+}
+
 /** Stages that write a table, and those that do not: the first share a thread with the warehouse. */
-export function stagesByThread(ground: Ground): { plain: StageName[]; tables: StageName[] } {
+export function stagesByThread(ground: Pipeline): { plain: StageName[]; tables: StageName[] } {
   const names = stagesOf(ground.at.survey)
   const writesTable = (name: StageName): boolean => (stages[name] as Stage).table !== undefined
   return {
@@ -29,7 +35,7 @@ export function stagesByThread(ground: Ground): { plain: StageName[]; tables: St
 
 /** The readers of some stages. Without a table, a stage that asks for one cannot be among them. */
 export async function stageReaders(
-  ground: Ground,
+  ground: Pipeline,
   names: readonly StageName[],
   log: Log,
   env: Environment,
@@ -74,7 +80,7 @@ async function fittingWorld(
 const noTable = (stage: string): Error => new Error(`Stage "${stage}" was given no table`)
 
 /** The reader that lands the ledger in its table; in the cloud a BigQuery subscription does it. */
-export async function ledgerReader(ground: Ground, table: Table): Promise<Reader> {
+export async function ledgerReader(ground: Pipeline, table: Table): Promise<Reader> {
   const deadLetters = await ground.topic('dead_letter')
   return {
     name: 'ledger',
@@ -97,7 +103,7 @@ export async function ledgerReader(ground: Ground, table: Table): Promise<Reader
  * `alerts` the topic of what are no alerts of the survey.
  */
 export async function relayTo(
-  ground: Ground,
+  ground: Pipeline,
   log: Log,
   from?: { registry: Registry; env: Environment },
   alerts?: Topic,

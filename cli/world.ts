@@ -1,3 +1,6 @@
+import type { CloudGround } from '../cloud/ground.ts'
+import type { Environment } from '../core/environment.ts'
+
 /**
  * What a verb may know of the process it runs in. `cli/main.ts` makes it from the real process; a test
  * makes one that collects what is printed.
@@ -15,6 +18,8 @@ export interface World {
   now(): Date
   /** Fires at the first Ctrl-C or SIGTERM: finish what is under way and return. */
   signal: AbortSignal
+  /** Another ground than Google's for verbs with --cloud: tests put a double of one service into it. */
+  openCloud?(environment: Environment): Promise<CloudGround>
   /** The exit status if the verb returns normally; 0 unless set. */
   exit(status: number): void
 }

@@ -1,24 +1,29 @@
 /**
- * The ground that the pipeline stands on in Google Cloud: topics, subscriptions and buckets of one
- * instance by the pipeline's words. Each SDK is loaded when something of it is first asked for, so that
+ * The ground that the pipeline stands on in Google Cloud: topics, subscriptions, buckets and tables of
+ * one instance by the pipeline's words. Each SDK is loaded when something of it is first asked for, so that
  * a function that needs Pub/Sub alone starts without the others.
  */
 import { variables, type Environment } from '../core/environment.ts'
 import {
   bucketName,
+  datasetName,
   subscriptionName,
   topicName,
   type BucketWord,
   type Instance,
   type TopicWord,
 } from '../core/names.ts'
-import type { Store, Subscription, Topic } from '../core/ports.ts'
+import type { Store, Subscription, Table, Topic } from '../core/ports.ts'
 
 export interface CloudGround {
   at: Instance
   topic(word: TopicWord): Promise<Topic>
+  /** A topic of the project by its own name. */
+  topicNamed(name: string): Promise<Topic>
   subscription(word: TopicWord, reader: string): Promise<Subscription>
   bucket(word: BucketWord): Promise<Store>
+  /** The survey's data set. */
+  table(): Promise<Table>
   /** Send what waits and let go of the connections. */
   close(): Promise<void>
 }
@@ -57,15 +62,18 @@ export function openCloudGround({ at, emulators }: Environment): CloudGround {
       return openStores({ project: at.project, ...(emulator !== undefined && { emulator }) })
     })
 
+  const topicNamed = (name: string) =>
+    once(`topic ${name}`, async () => {
+      const [{ openTopic }, topics] = await Promise.all([import('./topic.ts'), pubsub()])
+      const topic = await openTopic(topics, name)
+      closers.push(() => topic.close())
+      return topic
+    })
+
   return {
     at,
-    topic: (word) =>
-      once(`topic ${word}`, async () => {
-        const [{ openTopic }, topics] = await Promise.all([import('./topic.ts'), pubsub()])
-        const topic = await openTopic(topics, topicName(at, word))
-        closers.push(() => topic.close())
-        return topic
-      }),
+    topic: (word) => topicNamed(topicName(at, word)),
+    topicNamed,
     subscription: (word, reader) =>
       once(`subscription ${word} ${reader}`, async () => {
         const [{ openSubscription }, topics] = await Promise.all([
@@ -81,6 +89,25 @@ export function openCloudGround({ at, emulators }: Environment): CloudGround {
       once(`bucket ${word}`, async () => {
         const [{ openStore }, stores] = await Promise.all([import('./store.ts'), storage()])
         return openStore(stores, bucketName(at, word))
+      }),
+    table: () =>
+      once('table', async () => {
+        const [{ openTable }, { openDatasets }] = await Promise.all([
+          import('./table.ts'),
+          import('./datasets.ts'),
+        ])
+        const { bigquery: rest, bigqueryStorage: grpc } = emulators
+        delete process.env[variables.bigquery]
+        const datasets = openDatasets({
+          project: at.project,
+          ...(rest !== undefined && grpc !== undefined && { emulator: { rest, grpc } }),
+        })
+        const table = await openTable({ datasets, dataset: datasetName(at) })
+        closers.push(
+          () => datasets.close(),
+          () => table.close(),
+        )
+        return table
       }),
     async close() {
       for (const close of closers.reverse()) await close()

@@ -111,7 +111,9 @@ function oneStage(stage: StageName): Plugin {
         const foreign =
           (from === 'functions/handlers.ts' && !path.startsWith(`./${stage}/`)) ||
           (from === 'cloud/ground.ts' && path === './subscription.ts') ||
-          (from === 'cloud/ground.ts' && /^\.\/tables?\.ts$/.test(path) && table === undefined)
+          (from === 'cloud/ground.ts' &&
+            /^\.\/(table|datasets)\.ts$/.test(path) &&
+            table === undefined)
         return foreign ? { path, external: true } : null
       })
     },

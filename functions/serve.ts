@@ -13,7 +13,7 @@ import { createStage, type Verdict } from './stage.ts'
 export interface ServingGround {
   topic(word: TopicWord): Promise<Topic>
   bucket(word: BucketWord): Promise<Store>
-  table?(): Promise<Table>
+  table(): Promise<Table>
   close(): Promise<void>
 }
 
@@ -40,7 +40,7 @@ export function serveStage(stage: StageName, ground: ServingGround, log: Log): S
 
   async function open(): Promise<(delivery: Delivery) => Promise<Verdict>> {
     const [handle, ledger, deadLetters] = await Promise.all([
-      handlers[stage]({ table: () => noTable(stage), ...ground, schemas: bundledSchemas() }),
+      handlers[stage]({ ...ground, schemas: bundledSchemas() }),
       ground.topic('ledger'),
       ground.topic('dead_letter'),
     ])
@@ -97,9 +97,6 @@ export function serveStage(stage: StageName, ground: ServingGround, log: Log): S
     },
   }
 }
-
-const noTable = (stage: string): Promise<Table> =>
-  Promise.reject(new Error(`Stage "${stage}" was given no table`))
 
 /** A store that is opened at its first use: claims are rare, and an SDK costs a start its time. */
 function lazily(open: () => Promise<Store>): Store {

@@ -51,6 +51,11 @@ Commands:
                                      broker.
   keys                               Manage who may publish and subscribe at a gateway; a change
                                      counts at once.
+  doctor [options]                   Look at everything that an instance in the cloud needs:
+                                     credentials, topics, subscriptions, buckets, notices, tables,
+                                     permissions. Says what to do about each fault; changes nothing.
+  cost [options]                     Reckon what a night costs in Google Cloud, stage by stage, by
+                                     list prices.
 
 A first night, without a cloud account:
   $ nightjar simulate --out night
@@ -74,6 +79,11 @@ Options:
   --home <dir>         folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
   --survey <name>      whose alerts (choices: "ztf", "lsst", default: "ztf")
   --metrics <address>  serve /metrics and /healthz at a port of this machine, or host:port
+  --cloud              on Google Cloud, or its emulators, instead of a home directory
+  --project <id>       the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>    a test instance; production if absent
+  --patience <time>    with --cloud and --once: how long to wait for what is missing, 3m if absent
+  --stages <names>     with --cloud: these alone, or "none" where functions serve them
   -h, --help           display help for command
 
 Ctrl-C finishes what is under way and ends; a second one ends at once, and the next start goes on
@@ -82,6 +92,7 @@ where this one stood. With --once the exit status is 0 only if no alert is missi
 Examples:
   $ nightjar run --from night --once
   $ nightjar run --from https://ztf.uw.edu/alerts/public/ztf_public_20181128.tar.gz --once
+  $ nightjar run --cloud --project my-project --instance rc1 --from night --once
 `
 
 const auditHelp = `Usage: nightjar audit [options]
@@ -90,12 +101,15 @@ Prove by identity (Kafka topic, partition, offset) what became of every alert of
 stage, what exists minus what is accounted for must be nothing.
 
 Options:
-  --night <date>   UTC date of the night; all known nights if absent
-  --list <n>       how many missing runs to list (default: 100)
-  --json           print the close records as JSON
-  --home <dir>     folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
-  --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
-  -h, --help       display help for command
+  --night <date>     UTC date of the night; all known nights if absent
+  --list <n>         how many missing runs to list (default: 100)
+  --json             print the close records as JSON
+  --home <dir>       folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>    whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --cloud            on Google Cloud, or its emulators, instead of a home directory
+  --project <id>     the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>  a test instance; production if absent
+  -h, --help         display help for command
 
 Writes the close record, with the SHA-256 of every bitmap, to the broker-files bucket.
 The exit status is 0 only if nothing is missing and every source was read to its end.
@@ -106,14 +120,17 @@ const replayHelp = `Usage: nightjar replay [options]
 Send alerts again: what an audit misses, what lies in the dead letters, or a night.
 
 Options:
-  --missing        each missing occurrence, to the stage that lacks it alone
-  --dead-letter    every dead letter, to the stage that gave it up alone
-  --night <date>   with --missing: of this night; alone: all of its archive
-  --to <topic>     with --night: another topic than the survey’s alert topic
-  --rate <n>       messages a second at most
-  --home <dir>     folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
-  --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
-  -h, --help       display help for command
+  --missing          each missing occurrence, to the stage that lacks it alone
+  --dead-letter      every dead letter, to the stage that gave it up alone
+  --night <date>     with --missing: of this night; alone: all of its archive
+  --to <topic>       with --night: another topic than the survey’s alert topic
+  --rate <n>         messages a second at most
+  --home <dir>       folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>    whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --cloud            on Google Cloud, or its emulators, instead of a home directory
+  --project <id>     the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>  a test instance; production if absent
+  -h, --help         display help for command
 
 A broker that runs takes them up at once; otherwise the next "nightjar run" does.
 
@@ -153,19 +170,23 @@ const subscribeHelp = `Usage: nightjar subscribe [options] <topic>
 Print what is published on a topic from now on, one JSON object a line.
 
 Arguments:
-  topic                such as ztf_exgalac_trans, ztf_salt2, ztf_ledger, ztf_dead_letter
+  topic                 such as ztf_exgalac_trans, ztf_salt2, ztf_ledger, ztf_dead_letter
 
 Options:
-  --filter <expr>      Pub/Sub's filter language on attributes
-  --select <selector>  only alerts that a selector selects: rb > 0.65 AND ndet > 2
-  --name <name>        keep the subscription under this name and go on where it was left
-  --max <n>            end after this many; 0 makes the subscription and ends
-  --drain              end when nothing waits
-  --attributes         print attributes alone and leave the alert closed
-  --fits               a line for people for each fit on ztf_salt2
-  --home <dir>         folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
-  --survey <name>      whose alerts (choices: "ztf", "lsst", default: "ztf")
-  -h, --help           display help for command
+  --filter <expr>       Pub/Sub's filter language on attributes
+  --select <selector>   only alerts that a selector selects: rb > 0.65 AND ndet > 2
+  --name <name>         keep the subscription under this name and go on where it was left
+  --max <n>             end after this many; 0 makes the subscription and ends
+  --drain               end when nothing waits
+  --attributes          print attributes alone and leave the alert closed
+  --fits                a line for people for each fit on ztf_salt2
+  --home <dir>          folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>       whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --cloud               on Google Cloud, or its emulators, instead of a home directory
+  --project <id>        the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>     a test instance; production if absent
+  --topic-project <id>  with --cloud: the project of the topic, where it is another
+  -h, --help            display help for command
 
 Alerts come decoded, without cutouts. Ctrl-C ends.
 
@@ -179,6 +200,7 @@ Examples:
   $ nightjar subscribe ztf_exgalac_trans --filter 'attributes.is_pure = "1"'
   $ nightjar subscribe ztf_salt2 --fits --filter 'attributes.before_maximum = "1"'
   $ nightjar subscribe ztf_dead_letter --attributes
+  $ nightjar subscribe ztf_exgalac_trans --cloud --project mine --topic-project theirs
 `
 
 const statusHelp = `Usage: nightjar status [options]
@@ -317,7 +339,7 @@ test('every verb that nightjar --help lists has help of its own', async () => {
   const verbs = [...out.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb ?? '')
   assert.deepEqual(
     verbs.sort(),
-    [...Object.keys(helps), 'inspect', 'schemas', 'sendvo', 'simulate'].sort(),
+    [...Object.keys(helps), 'cost', 'doctor', 'inspect', 'schemas', 'sendvo', 'simulate'].sort(),
   )
   for (const verb of verbs) {
     const help = await runHere([verb, '--help'])
