@@ -8,6 +8,7 @@ import { takeHome } from '../local/home.ts'
 import { openHomeQueries, type HomeQueries } from './door.ts'
 import { startFilters } from './live-filters.ts'
 import type { SaidByTables, TablesThreadData } from './tables-thread.ts'
+import { tableSubscription } from './voevent-table.ts'
 import { stageReaders, stagesByThread } from './wiring.ts'
 
 export interface Broker {
@@ -38,6 +39,7 @@ export async function startBroker(
     const stopSweeping = startSweeping(ground)
     const queries = await openHomeQueries(ground)
     const subscriptions = await brokerSubscriptions(ground)
+    const events = await tableSubscription(ground)
     log('broker_started', {
       home: home.path,
       survey: at.survey,
@@ -49,7 +51,9 @@ export async function startBroker(
       for (const { name, subscription } of subscriptions) {
         found[name] = (await subscription.backlog()).messages
       }
-      return { ...found, ...(await filters.backlog()) }
+      // Nobody's doing but a gateway's: of no interest where there is none.
+      const { messages: voevents } = await events.backlog()
+      return { ...found, ...(await filters.backlog()), ...(voevents > 0 && { voevents }) }
     }
 
     const failed = Promise.race([running.failed, tables.failed, filters.failed])

@@ -16,6 +16,7 @@ import { openSubscription } from '../local/subscription.ts'
 import { openTopic } from '../local/topic.ts'
 import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
 import { createLog } from './log.ts'
+import { tableSubscription, voeventTopic } from './voevent-table.ts'
 import type { World } from './world.ts'
 
 interface VoeventOptions extends HomeOptions {
@@ -100,7 +101,7 @@ export function voeventCommand(world: World): Command {
     .option('--print-event', 'print each event')
     .option('--save-event', 'save each event as a file')
     .option('--save-event-directory <folder>', 'where to', '.')
-    .option('--topic <name>', 'the topic that events are on', 'voevent')
+    .option('--topic <name>', 'the topic that events are on', voeventTopic)
     .option('--name <word>', 'tells gateways at the same topic apart', 'gateway')
     .addOption(repeatable('--alerts <topic>', 'write the alerts of this topic as VOEvents'))
     .addOption(
@@ -169,6 +170,8 @@ async function run(world: World, options: VoeventOptions, self: Command): Promis
     const { journal, messages } = ground
     const topicName = channelTopicName(ground.at, '', options.topic)
     const topic = await openTopic(messages, topicName)
+    // What is accepted from now on is for the table, though its broker be started later.
+    if (options.topic === voeventTopic) await tableSubscription(ground)
     const subscribeAs = (name: string, to: string) =>
       openSubscription({ journal, messages, topic: to, name, filter: '' })
     const gateway = await openGateway({

@@ -10,6 +10,7 @@ import { routinesOf, routineStatement } from '../core/routines.ts'
 import { openGround, startReaders } from '../local/broker.ts'
 import { doorPath, serveDoor } from '../local/door.ts'
 import { openTable } from '../local/table.ts'
+import { voeventReader } from './voevent-table.ts'
 import { ledgerReader, stageReaders, stagesByThread } from './wiring.ts'
 
 /** What the main thread gives to it. */
@@ -37,6 +38,7 @@ if (parentPort !== null) {
     [
       ...(await stageReaders(ground, stagesByThread(ground).tables, log, env, table)),
       await ledgerReader(ground, table),
+      await voeventReader(ground, table),
     ],
     log,
   )

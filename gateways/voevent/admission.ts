@@ -13,8 +13,11 @@ export interface AcceptedEvent {
   bytes: Uint8Array
   ivorn: string
   role: EventRole
-  /** `receive`: an author sent it. `subscribe`: it came from another broker. `author`: we made it. */
-  source: 'receive' | 'subscribe' | 'author'
+  /**
+   * `receive`: an author sent it. `subscribe`: it came from another broker. `kafka`: from a Kafka topic.
+   * `author`: we made it.
+   */
+  source: 'receive' | 'subscribe' | 'kafka' | 'author'
   /** Where it came from, as an endpoint. */
   peer: string
   identity: string
@@ -37,7 +40,12 @@ export interface Admission {
   /** An author's event, which is checked whole. */
   submit(bytes: Uint8Array, document: Document, peer: string): Promise<Verdict>
   /** Another broker's event, which was checked there: only whether it was seen. */
-  relay(bytes: Uint8Array, document: Document, peer: string): Promise<Verdict>
+  relay(
+    bytes: Uint8Array,
+    document: Document,
+    peer: string,
+    source?: 'subscribe' | 'kafka',
+  ): Promise<Verdict>
   /** An event of our own making: there is one of each IVORN, whatever time it says it was written at. */
   author(bytes: Uint8Array, document: Document, from: string): Promise<Verdict>
 }
@@ -93,8 +101,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
         return refuse('IVORN is not one of those taken here')
       return once(event)
     },
-    async relay(bytes, document, peer) {
-      const event = eventOf(bytes, document, 'subscribe', peer)
+    async relay(bytes, document, peer, source = 'subscribe') {
+      const event = eventOf(bytes, document, source, peer)
       return event === undefined ? refuse('No ivorn') : once(event)
     },
     async author(bytes, document, from) {

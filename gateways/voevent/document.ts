@@ -2,9 +2,10 @@
  * A document as it came over the wire: what it is, who it is, and what can be asked of it. Parsing is
  * libxml2's; the memory it takes is outside of JavaScript's, so a document is used and disposed of.
  */
-import { ParseOption, XmlDocument, XmlValidateError, type XmlXPath } from 'libxml2-wasm'
+import type * as libxml from 'libxml2-wasm'
 
 import { NightjarError, sentenceOf } from '../../core/errors.ts'
+import { ParseOption, XmlDocument, XmlElement, XmlValidateError } from './libxml.ts'
 import { validatorOf } from './schema.ts'
 
 export const eventRoles = ['observation', 'prediction', 'utility', 'test'] as const
@@ -34,8 +35,10 @@ export interface Document extends Disposable {
   head: EventHead | TransportHead
   /** Why the document is not valid by the schema of its version, in libxml2's words; `undefined` if it is. */
   fault(): string | undefined
+  /** The elements that an expression names, by their text and what an attribute of them says. */
+  elements(expression: string, attribute?: string): { text: string; attribute?: string }[]
   /** Evaluate an expression; an error is `undefined`. */
-  evaluate(expression: XmlXPath): unknown
+  evaluate(expression: libxml.XmlXPath): unknown
 }
 
 /**
@@ -43,7 +46,7 @@ export interface Document extends Disposable {
  * entities need, and no event does), or is neither an event nor a message of transport.
  */
 export function parseDocument(bytes: Uint8Array): Document {
-  let xml: XmlDocument
+  let xml: libxml.XmlDocument
   try {
     xml = XmlDocument.fromBuffer(bytes, { option: ParseOption.XML_PARSE_NONET })
   } catch (cause) {
@@ -59,6 +62,14 @@ export function parseDocument(bytes: Uint8Array): Document {
     return {
       head,
       fault: () => faultOf(xml),
+      elements: (expression, attribute) =>
+        xml.find(expression).map((node) => {
+          const said =
+            attribute !== undefined && node instanceof XmlElement
+              ? node.attr(attribute)?.value
+              : undefined
+          return { text: node.content, ...(said !== undefined && { attribute: said }) }
+        }),
       evaluate(expression) {
         try {
           return xml.eval(expression)
@@ -75,7 +86,7 @@ export function parseDocument(bytes: Uint8Array): Document {
 }
 
 /** What the root says. Namespaces of transport differ from peer to peer, so local names count. */
-function headOf(xml: XmlDocument): EventHead | TransportHead {
+function headOf(xml: libxml.XmlDocument): EventHead | TransportHead {
   const { root } = xml
   const role = root.attr('role')?.value
   if (root.name === 'VOEvent') {
@@ -93,7 +104,7 @@ function headOf(xml: XmlDocument): EventHead | TransportHead {
   )
 }
 
-function transportOf(xml: XmlDocument, role: TransportRole): TransportHead {
+function transportOf(xml: libxml.XmlDocument, role: TransportRole): TransportHead {
   const textOf = (name: string): string | undefined =>
     xml.get(`/*/*[local-name()='${name}']`)?.content.trim()
   const response = textOf('Response')
@@ -112,7 +123,7 @@ function transportOf(xml: XmlDocument, role: TransportRole): TransportHead {
   }
 }
 
-function faultOf(xml: XmlDocument): string | undefined {
+function faultOf(xml: libxml.XmlDocument): string | undefined {
   const validator = validatorOf(xml.root.namespaceUri)
   if (validator === undefined) {
     return `Element '${xml.root.name}': No matching global declaration available for the validation root., line ${xml.root.line}`

@@ -3,10 +3,11 @@
  * does in Comet: true, a number other than zero (NaN is one), a text or a set of nodes that is not empty.
  * An expression that cannot be evaluated does not match.
  */
-import { XmlXPath } from 'libxml2-wasm'
+import type * as libxml from 'libxml2-wasm'
 
 import { NightjarError } from '../../core/errors.ts'
 import type { Document } from './document.ts'
+import { XmlXPath } from './libxml.ts'
 
 /** More than these is no filter but a load. */
 const mostFilters = 32
@@ -26,7 +27,7 @@ export const noFilters: Filters = {
 }
 
 /** Compile an expression. Throws `input_invalid` where its syntax is wrong. */
-export function compileFilter(expression: string): XmlXPath {
+export function compileFilter(expression: string): libxml.XmlXPath {
   if (Buffer.byteLength(expression) > mostBytes) {
     throw new NightjarError('input_invalid', `Cannot take a filter of more than ${mostBytes} bytes`)
   }
@@ -51,7 +52,7 @@ export function createFilters(expressions: readonly string[]): {
   filters: Filters
   refused: string[]
 } {
-  const compiled: { text: string; xpath: XmlXPath }[] = []
+  const compiled: { text: string; xpath: libxml.XmlXPath }[] = []
   const refused: string[] = expressions.slice(mostFilters)
   for (const text of expressions.slice(0, mostFilters)) {
     try {

@@ -2,16 +2,18 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { XmlDocument, XsdValidator } from 'libxml2-wasm'
+import type * as libxml from 'libxml2-wasm'
+
+import { XmlDocument, XsdValidator } from './libxml.ts'
 
 const files: ReadonlyMap<string, string> = new Map([
   ['http://www.ivoa.net/xml/VOEvent/v2.0', 'voevent-2.0.xsd'],
 ])
 
-const compiled = new Map<string, XsdValidator>()
+const compiled = new Map<string, libxml.XsdValidator>()
 
 /** The validator of a namespace; `undefined` for a version that has no schema here. */
-export function validatorOf(namespace: string): XsdValidator | undefined {
+export function validatorOf(namespace: string): libxml.XsdValidator | undefined {
   const known = compiled.get(namespace)
   const file = files.get(namespace)
   if (known !== undefined || file === undefined) return known

@@ -123,6 +123,46 @@ test('C5 --help teaches and ends with 0', async () => {
   }
 })
 
+test('C4 C6 it stays in the foreground, warns alone, with -v tells who comes, and with -vv what programs say', async () => {
+  const program = join(dir, 'says')
+  writeFileSync(program, '#!/bin/sh\ncat > /dev/null\necho seen\n')
+  chmodSync(program, 0o755)
+  for (const [levels, expected] of [
+    [[], { came: false, said: false }],
+    [['-v'], { came: true, said: false }],
+    [['-v', '--verbose'], { came: true, said: true }],
+  ] as const) {
+    const saved = mkdtempSync(join(dir, 'saved-'))
+    const handlers = ['--cmd', program, '--save-event', '--save-event-directory', saved]
+    const words = [...local, '-r', here, '-b', here, ...handlers, ...levels]
+    const { endpoints, started, stop } = await gateway(words)
+    listener(endpoints[0] ?? '')
+    assert.equal((await sendvo(endpoints[1] ?? '', made({ ivorn: nextIvorn() }))).status, 0)
+    while (readdirSync(saved).length === 0) await pause(20)
+    if (expected.said) await started.until(/handler_said/)
+    else await pause(200)
+    await sendvo(endpoints[1] ?? '', made({ ivorn: 'ivo://a' }))
+    await started.until(/voevent_refused .*Invalid IVOID/)
+    const said = await stop()
+    assert.equal(said.includes('subscriber_came'), expected.came)
+    assert.equal(said.includes('handler_said'), expected.said)
+  }
+})
+
+test('what a gateway accepted is in the table voevents, though the broker starts later', async () => {
+  const home = mkdtempSync(join(dir, 'home-'))
+  const { endpoints, stop } = await gateway([...local, '-r', here], { home })
+  const ivorn = nextIvorn()
+  assert.equal((await sendvo(endpoints[0] ?? '', made({ ivorn }))).status, 0)
+  await stop()
+  const night = makeNight(join(home, 'made'), { alerts: 20, corrupt: 0 })
+  const ran = await nightjar('run', '--once', '--home', home, '--from', night.from)
+  assert.equal(ran.status, 0, ran.err)
+  const sql = 'SELECT ivorn, source, decode(xml) AS xml FROM voevents'
+  const { out } = await nightjar('query', '--json', '--home', home, sql)
+  assert.deepEqual(JSON.parse(out), { ivorn, source: 'receive', xml: made({ ivorn }).toString() })
+})
+
 test('C7 without --local-ivo nothing is received or broadcast, and one that is none is refused', async () => {
   for (const role of ['--receive', '--broadcast']) {
     const { err, status } = await runHere(['gateway', 'voevent', role, here])
