@@ -8,6 +8,7 @@ import { XmlDocument, XsdValidator } from './libxml.ts'
 
 const files: ReadonlyMap<string, string> = new Map([
   ['http://www.ivoa.net/xml/VOEvent/v2.0', 'voevent-2.0.xsd'],
+  ['http://www.ivoa.net/xml/VOEvent/v2.1', 'voevent-2.1.xsd'],
 ])
 
 const compiled = new Map<string, libxml.XsdValidator>()
