@@ -40,6 +40,9 @@ interface VoeventOptions extends HomeOptions {
   topic: string
   name: string
   alerts: string[]
+  config?: string
+  fromKafka: string[]
+  toKafka: string[]
   verbose: number
 }
 
@@ -104,6 +107,9 @@ export function voeventCommand(world: World): Command {
     .option('--topic <name>', 'the topic that events are on', voeventTopic)
     .option('--name <word>', 'tells gateways at the same topic apart', 'gateway')
     .addOption(repeatable('--alerts <topic>', 'write the alerts of this topic as VOEvents'))
+    .addOption(repeatable('--from-kafka <stream>', 'take in the VOEvents of a configured stream'))
+    .addOption(repeatable('--to-kafka <stream>', 'write every event to the topics of a stream'))
+    .option('--config <file>', 'the configuration of streams (nightjar.toml, or NIGHTJAR_CONFIG)')
     .addOption(
       new Option('-v, --verbose', 'say more; twice: everything')
         .argParser((_: string, before: number) => before + 1)
@@ -136,7 +142,8 @@ async function run(world: World, options: VoeventOptions, self: Command): Promis
   const { rememberedMs } = await import('../gateways/voevent/seen.ts')
 
   const doors = options.receive.length + options.broadcast.length
-  if (doors + options.subscribe.length === 0) {
+  const links = [options.subscribe, options.fromKafka, options.toKafka, options.alerts]
+  if (doors + links.flat().length === 0) {
     world.err('nightjar: No services requested; stopping.\n')
     return
   }
@@ -202,8 +209,24 @@ async function run(world: World, options: VoeventOptions, self: Command): Promis
         await startBridges({ ground, alerts, name, localIvo, gateway, subscribeAs, log }),
       )
     }
+    const failures: Promise<never>[] = [gateway.failed]
+    if (options.fromKafka.length + options.toKafka.length > 0) {
+      const { startKafkaBridges } = await import('./voevent-kafka.ts')
+      const bridges = await startKafkaBridges({
+        world,
+        ...(options.config !== undefined && { config: options.config }),
+        ground,
+        from: options.fromKafka,
+        to: options.toKafka,
+        gateway,
+        subscribe: (name) => subscribeAs(`${topicName}-${options.name}-kafka-${name}`, topicName),
+        log,
+      })
+      opened.unshift(bridges)
+      failures.push(bridges.failed)
+    }
     createLog(world)('gateway_started', { gateway: 'voevent', listening: [...gateway.listening] })
-    await Promise.race([aborted(world.signal), gateway.failed])
+    await Promise.race([aborted(world.signal), ...failures])
   } finally {
     for (const one of opened) await one.close()
   }
