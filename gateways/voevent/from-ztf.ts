@@ -34,6 +34,10 @@ const filterNames: Readonly<Record<number, string>> = { 1: 'g', 2: 'r', 3: 'i' }
 export const ivornOf = (localIvo: string, objectId: string, candid: string): string =>
   `${localIvo}/ztf#${objectId}_${candid}`
 
+/** The IVORN of what is foretold because of an alert: an event of its own, which follows up the alert's. */
+export const forecastIvornOf = (localIvo: string, objectId: string, candid: string): string =>
+  `${ivornOf(localIvo, objectId, candid)}_salt2`
+
 /** Write the event. */
 export function fromZtf({ record, localIvo, at, forecast, extragalactic }: FromZtf): Buffer {
   const candidate = fields(record['candidate'])
@@ -71,14 +75,15 @@ export function fromZtf({ record, localIvo, at, forecast, extragalactic }: FromZ
     extragalactic === true
       ? '<Why><Inference><Concept>stat.likelihood;src.class</Concept><Name>extragalactic transient candidate</Name></Inference></Why>'
       : ''
-  const previous = previousOf(record, candid)
+  const previous = forecast === undefined ? previousOf(record, candid) : candid
+  const ivorn = (forecast === undefined ? ivornOf : forecastIvornOf)(localIvo, objectId, candid)
   const citations =
     previous === undefined
       ? ''
       : `<Citations><EventIVORN cite="followup">${escapeXml(ivornOf(localIvo, objectId, previous))}</EventIVORN></Citations>`
   return Buffer.from(
     `<?xml version="1.0" encoding="UTF-8"?>
-<voe:VOEvent xmlns:voe="http://www.ivoa.net/xml/VOEvent/v2.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="http://www.ivoa.net/xml/VOEvent/v2.0 http://www.ivoa.net/xml/VOEvent/VOEvent-v2.0.xsd" version="2.0" role="observation" ivorn="${escapeXml(ivornOf(localIvo, objectId, candid))}">
+<voe:VOEvent xmlns:voe="http://www.ivoa.net/xml/VOEvent/v2.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="http://www.ivoa.net/xml/VOEvent/v2.0 http://www.ivoa.net/xml/VOEvent/VOEvent-v2.0.xsd" version="2.0" role="observation" ivorn="${escapeXml(ivorn)}">
 <Who><AuthorIVORN>${escapeXml(localIvo)}</AuthorIVORN><Date>${wholeSeconds(at)}</Date></Who>
 <What>${what.join('\n')}</What>
 <WhereWhen><ObsDataLocation><ObservatoryLocation id="Palomar"/><ObservationLocation><AstroCoordSystem id="UTC-ICRS-TOPO"/><AstroCoords coord_system_id="UTC-ICRS-TOPO"><Time unit="s"><TimeInstant><ISOTime>${isoOf(jd)}</ISOTime></TimeInstant></Time><Position2D unit="deg"><Name1>RA</Name1><Name2>Dec</Name2><Value2><C1>${Number(of('ra'))}</C1><C2>${Number(of('dec'))}</C2></Value2><Error2Radius>${positionError}</Error2Radius></Position2D></AstroCoords></ObservationLocation></ObsDataLocation></WhereWhen>

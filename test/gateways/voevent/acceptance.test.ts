@@ -20,6 +20,7 @@ import { createFrameReader } from '../../../gateways/frames.ts'
 import { parseDocument } from '../../../gateways/voevent/document.ts'
 import { formatFrame, vtpFrames } from '../../../gateways/voevent/frame.ts'
 import { formatTransport } from '../../../gateways/voevent/transport.ts'
+import { openGround } from '../../../local/broker.ts'
 import { makeNight, nightjar, runHere, startNightjar, type Started } from '../../night/harness.ts'
 import { made } from './events.ts'
 
@@ -438,4 +439,47 @@ test('alerts of a topic go out as VOEvents, each once', async () => {
   assert.equal(ivorns.length, alerts)
   assert.match(ivorns[0] ?? '', /^ivo:\/\/org\.nightjar\/broker\/ztf#ZTF\d\d[a-z]{7}_\d{15,19}$/)
   await stop()
+})
+
+test('a fit that is to be relied on goes out with its forecast, once the archive has the alert; others do not', async () => {
+  const home = mkdtempSync(join(dir, 'home-'))
+  const night = makeNight(join(home, 'made'), { alerts: 20, corrupt: 0, duplicates: 0, late: 0 })
+  const [one, two] = night.truths.filter(({ kind }) => kind !== 'gap')
+  assert.ok(one !== undefined && two !== undefined)
+  const { endpoints, stop } = await gateway(
+    [...local, '-b', here, '--broadcast-test-interval', '0', '--alerts', 'ztf_salt2'],
+    { home },
+  )
+  const peer = listener(endpoints[0] ?? '')
+  await pause(200)
+  const ground = await openGround(home, { survey: 'ztf', project: 'local' })
+  const fits = await ground.topic('salt2')
+  const idOf = ({ objectId, candid }: typeof one) => ({ objectId, candid: String(candid) })
+  const attributes = { 'kafka.topic': night.topic, 'kafka.partition': '0', 'kafka.offset': '1' }
+  const publish = (row: Record<string, unknown>): Promise<string> =>
+    fits.publish({ data: Buffer.from(JSON.stringify(row)), attributes })
+  await publish({ ...idOf(two), success: 0, peak_mjd: 61370.5, peak_mjd_err: 1 })
+  const peak = { peak_mjd: 61370.5, peak_mjd_err: 1, forecast_mjd: 61371.5, forecast_mjd_err: 2 }
+  const mag = { forecast_mag_r: 17.5, forecast_mag_r_err: 0.1 }
+  await publish({ ...idOf(one), success: 1, ...peak, ...mag })
+  const archive = await ground.bucket('alert_avro_bucket')
+  const name = `${night.topic}/${one.objectId}/${one.candid}.avro`
+  await archive.create(name, night.bytesOf(one))
+  await peer.until(1)
+  await ground.close()
+  const [event] = peer.got
+  const own = `ivo://org.nightjar/broker/ztf#${one.objectId}_${one.candid}`
+  assert.equal(event?.ivorn, `${own}_salt2`)
+  using document = parseDocument(event.bytes)
+  assert.equal(document.fault(), undefined)
+  assert.deepEqual(
+    document.elements('//Group[@name="forecast"]/Param/@value').map(({ text }) => text),
+    ['61371.5', '2', 'r', '17.5', '0.1'],
+  )
+  assert.deepEqual(
+    document.elements('//EventIVORN').map(({ text }) => text),
+    [own],
+  )
+  await stop()
+  assert.equal(peer.got.length, 1)
 })

@@ -83,6 +83,14 @@ test('a forecast of the maximum is carried with its errors', () => {
     ask(bytes, 'number(//Group[@name="forecast"]/Param[@name="peak_mag"]/@value)'),
     17.42,
   )
+  assert.equal(
+    ask(bytes, 'string(/*/@ivorn)'),
+    `${localIvo}/ztf#ZTF17aaacxxf_3611417332815015123_salt2`,
+  )
+  assert.equal(
+    ask(bytes, 'string(//EventIVORN)'),
+    `${localIvo}/ztf#ZTF17aaacxxf_3611417332815015123`,
+  )
 })
 
 test(
