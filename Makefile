@@ -49,6 +49,7 @@ torture: install ## kill -9 the broker and the Kafka intake ROUNDS times (200), 
 	@$(NODE) test/night/torture.ts --rounds $(ROUNDS)
 	@$(NODE) --disable-warning=TimeoutNegativeWarning test/consumer/kafka/torture.ts --rounds $(ROUNDS)
 	@$(NODE) test/gateways/hpfeeds/fuzz.ts --inputs $(INPUTS)
+	@$(NODE) test/gateways/voevent/fuzz.ts --inputs $(INPUTS)
 
 bundle: install ## make one bundle a stage, as Cloud Functions takes it, into dist/functions
 	@$(NODE) functions/bundle.ts
