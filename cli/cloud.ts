@@ -134,6 +134,34 @@ export async function runCloudSession(
   log('broker_stopped', { reason: world.signal.aborted ? 'asked to' : 'all is done' })
 }
 
+/**
+ * Stand on an instance to take in, and nothing else: its stages run elsewhere. Ends when the taking in
+ * does, with every publish acknowledged and every offset that may be committed.
+ */
+export async function runCloudIntake(
+  world: World,
+  options: SessionOptions & CloudOptions,
+  takeIn: (session: Session) => Promise<Taken>,
+): Promise<void> {
+  const plain = createLog(world)
+  const metrics = options.metrics ? await serveMetrics(options.metrics, plain) : noMetrics
+  const log = metrics.counted(plain)
+  const environment = environmentOf(world, options)
+  const ground = await openCloud(world, environment, options)
+  try {
+    const { project, instance } = environment.at
+    const place = `${project}/${instance ?? ''}`
+    const { topicNamed } = ground
+    const broker = { failed: new Promise<never>(() => {}) }
+    const { watch } = metrics
+    const taken = await takeIn({ ground, place, broker, log, metrics, topicNamed, watch })
+    if (options.json === true) world.out(`${JSON.stringify(taken)}\n`)
+  } finally {
+    await ground.close()
+    await metrics.close()
+  }
+}
+
 /** Readers that tell when none of them has anything to do. */
 function watchActivity(readers: readonly Reader[]): {
   readers: Reader[]

@@ -1,12 +1,14 @@
 /** `nightjar consume`: a night's Kafka topic into the broker of a home. */
 import { Command, Option } from 'commander'
 
+import { groupOfStream } from '../consumer/config.ts'
 import { createIntake } from '../consumer/intake.ts'
 import { startNotifying } from '../consumer/kafka/notify.ts'
 import { openKafkaSource } from '../consumer/kafka/source.ts'
 import { waitForTopic, type TopicReport } from '../consumer/kafka/topics.ts'
 import { NightjarError } from '../core/errors.ts'
-import { channelTopicName } from '../core/names.ts'
+import { channelTopicName, topicGroup } from '../core/names.ts'
+import { runCloudIntake, withCloud, type CloudOptions } from './cloud.ts'
 import { parseDuration } from './duration.ts'
 import { positive, withHome, type HomeOptions } from './embedded.ts'
 import {
@@ -25,7 +27,7 @@ import { runSession, type Session, type Taken } from './session.ts'
 import { relayTo } from './wiring.ts'
 import type { World } from './world.ts'
 
-interface ConsumeOptions extends HomeOptions, StreamOptions {
+interface ConsumeOptions extends HomeOptions, StreamOptions, CloudOptions {
   wait?: boolean
   deadline: number
   once?: boolean
@@ -39,7 +41,8 @@ export function consumeCommand(world: World): Command {
   const command = new Command('consume')
     .description(
       'Run the whole broker here on a Kafka stream: every record of a night’s topic, each ' +
-        'accounted for. Goes on where the last commit left it.',
+        'accounted for. Goes on where the last commit left it. With --cloud, take the stream in for the ' +
+        'stages of Google Cloud.',
     )
     .option('--wait', 'wait for the topic to be there and to have data')
     .addOption(
@@ -50,7 +53,7 @@ export function consumeCommand(world: World): Command {
     .option('--once', 'end at the topic’s end of now, finish every stage, and audit')
     .option('--rate <n>', 'alerts a second at most', positive('rate'))
     .option('--json', 'print the summary as JSON')
-  return withMetrics(withStream(withHome(command, world)))
+  return withCloud(withMetrics(withStream(withHome(command, world))))
     .addHelpText(
       'after',
       `
@@ -62,7 +65,8 @@ The exit status is 0 only if nothing is missing, 1 also where there was nothing 
 Examples:
   $ nightjar consume --night 20261121 --wait --deadline 12h
   $ nightjar consume --nights 20261115..20261121 --once
-  $ nightjar consume --brokers localhost:9092 --topic ztf_20261121_programid1 --once`,
+  $ nightjar consume --brokers localhost:9092 --topic ztf_20261121_programid1 --once
+  $ nightjar consume --cloud --project my-project --night 20261121 --wait`,
     )
     .action((options: ConsumeOptions) => consume(world, options))
 }
@@ -73,7 +77,8 @@ async function consume(world: World, options: ConsumeOptions): Promise<void> {
   // Taking in goes on until the signal by itself, so the session has nothing to wait for but the stages.
   const metrics = options.metrics ?? chosen.config.metrics
   const asked = { ...options, once: true, ...(metrics !== undefined && { metrics }) }
-  await runSession(world, asked, (session) => takeIn(world, options, chosen, topics, session))
+  const run = options.cloud === true ? runCloudIntake : runSession
+  await run(world, asked, (session) => takeIn(world, options, chosen, topics, session))
 }
 
 async function takeIn(
@@ -130,7 +135,11 @@ async function takeInTopic(
   { ground, place, broker, log, metrics, topicNamed, watch }: Session,
   passing: boolean,
 ): Promise<Taken> {
-  const group = groupFor(chosen, place, topic)
+  // In the cloud the instance is one consumer group, whichever machine it runs on.
+  const group =
+    options.cloud === true
+      ? topicGroup(groupOfStream(chosen.stream, ground.at), topic)
+      : groupFor(chosen, place, topic)
   const { registry, relayTo: aside } = chosen.stream
   const source = await openKafkaSource({
     connect: () => connect(chosen, log),

@@ -17,7 +17,8 @@ Commands:
                                      to them, and keep the ledger of what became of each.
   consume [options]                  Run the whole broker here on a Kafka stream: every record of a
                                      night’s topic, each accounted for. Goes on where the last
-                                     commit left it.
+                                     commit left it. With --cloud, take the stream in for the stages
+                                     of Google Cloud.
   topics [options]                   Show the topics of a Kafka stream: absent, empty, has data or
                                      expired, and how far they are taken in. The last nights, if
                                      none is named.
@@ -217,7 +218,8 @@ Options:
 const consumeHelp = `Usage: nightjar consume [options]
 
 Run the whole broker here on a Kafka stream: every record of a night’s topic, each accounted for.
-Goes on where the last commit left it.
+Goes on where the last commit left it. With --cloud, take the stream in for the stages of Google
+Cloud.
 
 Options:
   --wait                  wait for the topic to be there and to have data
@@ -234,6 +236,9 @@ Options:
   --nights <from..to>     several nights, 20261119..20261121
   --topic <name...>       Kafka topics by their exact names, instead of a night’s
   --metrics <address>     serve /metrics and /healthz at a port of this machine, or host:port
+  --cloud                 on Google Cloud, or its emulators, instead of a home directory
+  --project <id>          the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>       a test instance; production if absent
   -h, --help              display help for command
 
 Several nights (--nights) are caught up one after the other, each to its end; those whose topics are
@@ -245,6 +250,7 @@ Examples:
   $ nightjar consume --night 20261121 --wait --deadline 12h
   $ nightjar consume --nights 20261115..20261121 --once
   $ nightjar consume --brokers localhost:9092 --topic ztf_20261121_programid1 --once
+  $ nightjar consume --cloud --project my-project --night 20261121 --wait
 `
 
 const topicsHelp = `Usage: nightjar topics [options]
