@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 
 import { Command } from 'commander'
 
+import { parseConductor, type ConductorSettings } from '../conductor/settings.ts'
 import { parseConfig, showConfig, type Config } from '../consumer/config.ts'
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import type { World } from './world.ts'
@@ -60,6 +61,11 @@ export async function loadConfig(world: World, file?: string): Promise<Config> {
   return config
 }
 
+/** What the configuration says of the conductor; `loadConfig` says what is unwise in it. */
+export async function loadConductor(world: World, file?: string): Promise<ConductorSettings> {
+  return (await readConfig(world, file)).conductor
+}
+
 async function check(world: World, file: string | undefined): Promise<void> {
   const { config, warnings, from } = await readConfig(world, file)
   for (const warning of warnings) world.out(`warning: ${warning}\n`)
@@ -82,11 +88,15 @@ async function check(world: World, file: string | undefined): Promise<void> {
 async function readConfig(
   world: World,
   file: string | undefined,
-): Promise<{ config: Config; warnings: string[]; from: string }> {
+): Promise<{ config: Config; conductor: ConductorSettings; warnings: string[]; from: string }> {
   const named = file ?? world.env['NIGHTJAR_CONFIG']
   const path = named ?? (existsSync(usualFile) ? usualFile : undefined)
   const settings = path === undefined ? {} : await parseToml(path)
-  return { ...parseConfig(settings, world.env), from: path ?? 'the environment' }
+  let conductor = parseConductor(undefined)
+  const parsed = parseConfig(settings, world.env, {
+    conductor: (section) => (conductor = parseConductor(section)),
+  })
+  return { ...parsed, conductor, from: path ?? 'the environment' }
 }
 
 async function parseToml(path: string): Promise<unknown> {

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { auditCommand } from './audit.ts'
+import { conductorCommand } from './conductor.ts'
 import { configCommand } from './config.ts'
 import { consumeCommand } from './consume.ts'
 import { costCommand } from './cost.ts'
@@ -29,6 +30,7 @@ const verbs = [
   runCommand,
   consumeCommand,
   topicsCommand,
+  conductorCommand,
   simulateCommand,
   auditCommand,
   replayCommand,

@@ -17,6 +17,7 @@ import { createPace } from '../consumer/pace.ts'
 import { kafkaAttributes, occurrenceOf } from '../core/alert.ts'
 import { deadLetterAttributes, revive } from '../core/dead-letter.ts'
 import { NightjarError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
 import { kafkaTopicName } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
 import { intake, stages, type StageName } from '../core/pipeline.ts'
@@ -103,21 +104,45 @@ async function replayMissing(
   place: Place,
 ): Promise<number> {
   const pace = createPace(rate)
+  const log = createLog(world)
   let sent = 0
   for (const known of await nightsOf(place, night)) {
-    const ledger = await readLedgerSets(place.query, known.night, known.ranges)
-    const audit = auditNight({ survey: place.ground.at.survey, ...known, ledger })
-    const missing = [...missingOf(audit)]
-    const left = await sendArchived(place, missing, () => pace(world.signal))
-    sent += missing.length - left.length
-    sent += await sendFromSources(world, place.ground, known, left)
+    const done = await sendMissing(place, known, { log, signal: world.signal, pace })
+    sent += done.sent
+    for (const key of done.notFound) world.err(`Not found again where it came from: ${key}\n`)
+    if (done.notFound.length > 0) world.exit(1)
   }
   return sent
 }
 
+export interface SendOptions {
+  log: Log
+  signal: AbortSignal
+  pace?: (signal: AbortSignal) => Promise<void>
+}
+
+/**
+ * Send what the audit of a night misses, each to the stage that lacks it. `notFound` is what neither
+ * the archive nor its source has, as `topic partition offset`.
+ */
+export async function sendMissing(
+  place: Pick<Place, 'ground' | 'query'>,
+  known: KnownNight,
+  options: SendOptions,
+): Promise<{ sent: number; notFound: string[] }> {
+  const { ground, query } = place
+  const { signal, pace = async () => {} } = options
+  const ledger = await readLedgerSets(query, known.night, known.ranges)
+  const audit = auditNight({ survey: ground.at.survey, ...known, ledger })
+  const missing = [...missingOf(audit)]
+  const left = await sendArchived(place, missing, () => pace(signal))
+  const found = await sendFromSources(ground, known, left, options)
+  return { sent: missing.length - left.length + found.sent, notFound: found.notFound }
+}
+
 /** Send what the archive holds; answers what it does not. */
 async function sendArchived(
-  { ground, query }: Place,
+  { ground, query }: Pick<Place, 'ground' | 'query'>,
   missing: readonly MissingOccurrence[],
   pace: () => Promise<void>,
 ): Promise<MissingOccurrence[]> {
@@ -163,14 +188,14 @@ async function readArchived(...where: Parameters<typeof findArchived>): Promise<
 
 /** Read what is left from where it came from and relay it. */
 async function sendFromSources(
-  world: World,
   ground: Pipeline,
   known: KnownNight,
   left: readonly MissingOccurrence[],
-): Promise<number> {
-  if (left.length === 0) return 0
+  { log, signal }: SendOptions,
+): Promise<{ sent: number; notFound: string[] }> {
+  if (left.length === 0) return { sent: 0, notFound: [] }
   const store = await ground.bucket('broker_files')
-  const relay = await relayTo(ground, createLog(world))
+  const relay = await relayTo(ground, log)
   const keyOf = (one: { topic: string; partition: number; offset: bigint }): string =>
     `${one.topic} ${one.partition} ${one.offset}`
   const stagesLeft = new Map<string, string[]>()
@@ -185,7 +210,7 @@ async function sendFromSources(
       const records = rereadFiles(
         { from: source, topic: progress.topic, store },
         (record) => stagesLeft.has(keyOf(record)),
-        world.signal,
+        signal,
       )
       for await (const record of records) {
         // What the intake lacks becomes a message for all stages, and so serves the others, too.
@@ -195,9 +220,7 @@ async function sendFromSources(
       }
     }
   }
-  for (const key of stagesLeft.keys()) world.err(`Not found again where it came from: ${key}\n`)
-  if (stagesLeft.size > 0) world.exit(1)
-  return sent
+  return { sent, notFound: [...stagesLeft.keys()] }
 }
 
 /** How long the cloud may take to hand out the next dead letter. */

@@ -26,6 +26,13 @@ export const nightStates = [
 
 export type NightState = (typeof nightStates)[number]
 
+export interface Transition {
+  from: NightState
+  to: NightState
+  at: number
+  why: string
+}
+
 /** The offsets [low, high) that Kafka holds of a partition. */
 export interface Ends {
   topic: string
@@ -35,6 +42,8 @@ export interface Ends {
 }
 
 export type Action =
+  /** Publish that the night has moved. */
+  | { do: 'announce'; move: Transition }
   /** Forget what the original's counting subscriptions hold: seek them to now. */
   | { do: 'reset_counters' }
   /** Let the stages receive. */
@@ -51,13 +60,6 @@ export type Action =
   | { do: 'alarm'; key: string; text: string }
   /** The conductor's own machine is not needed until the next night. */
   | { do: 'power_off' }
-
-export interface Transition {
-  from: NightState
-  to: NightState
-  at: number
-  why: string
-}
 
 export interface NightRecord {
   survey: Survey

@@ -73,6 +73,28 @@ export function step(
   }
 }
 
+/**
+ * The next state of a night that a person ends: neither dawn nor stillness is waited for. The proof is
+ * asked for all the same.
+ */
+export function hasten(
+  record: NightRecord,
+  seen: Observations,
+  now: number,
+  rules: NightRules,
+): Step {
+  const { state } = record
+  const { topic } = seen
+  const why = 'asked to end'
+  if ((state === 'idle' || state === 'waiting') && topic && topic.state !== 'has_data') {
+    return endEmpty(record, now, why)
+  }
+  if ((state === 'running' || state === 'reopened') && topic !== undefined) {
+    return go(look(record, seen, now), 'draining', now, why, now + rules.drainLimit, [])
+  }
+  return step(record, seen, now, rules)
+}
+
 function fromIdle(record: NightRecord, now: number, rules: NightRules): Step {
   const from = record.dusk - rules.lead
   if (now < from) return stay({ ...record, deadline: from }, 'dusk is far')
@@ -99,10 +121,11 @@ function fromWaiting(
     )
   }
   if (topic === undefined) return fail(record, now, 'Kafka could not be asked until the deadline')
-  return go(record, 'no_alerts', now, `the topic is ${topic.state} long after dawn`, null, [
-    { do: 'report' },
-    { do: 'power_off' },
-  ])
+  return endEmpty(record, now, `the topic is ${topic.state} long after dawn`)
+}
+
+function endEmpty(record: NightRecord, now: number, why: string): Step {
+  return go(record, 'no_alerts', now, why, null, [{ do: 'report' }, { do: 'power_off' }])
 }
 
 function fromRunning(
@@ -133,7 +156,14 @@ function fromRunning(
       return go(told.record, 'draining', now, 'the deadline passed', until, told.actions)
     }
   }
-  if (consumer !== 'stopped') return stay(record, 'alerts come in')
+  return revive(record, { topic, ...(consumer && { consumer }) }, 'alerts come in')
+}
+
+/** Stay, and start the consumer again where it died with something left to read. */
+function revive(record: NightRecord, { topic, consumer }: Observations, why: string): Step {
+  if (consumer !== 'stopped' || topic?.state === 'expired' || topic?.state === 'absent') {
+    return stay(record, why)
+  }
   const told = alarm(
     record,
     'consumer_stopped',
@@ -149,17 +179,18 @@ function fromRunning(
 function fromDraining(
   record: NightRecord,
   before: NightRecord,
-  { topic, committed }: Observations,
+  seen: Observations,
   now: number,
   rules: NightRules,
 ): Step {
+  const { topic, committed } = seen
   if (isInterrupted(before, record)) return again(record, now, rules)
   const until = now + rules.auditLimit
   const behind =
     topic === undefined || committed === undefined ? null : lagOf(topic.ends, committed)
   if (behind === 0n) return go(record, 'auditing', now, 'all is committed', until, [])
   const state = behind === null ? 'the lag is unknown' : `${behind} records are not committed`
-  if (!isPast(record, now)) return stay(record, state)
+  if (!isPast(record, now)) return revive(record, seen, state)
   const told = alarm(record, 'not_drained', `The consumer did not catch up in time: ${state}`)
   return go(told.record, 'auditing', now, `the deadline passed: ${state}`, until, told.actions)
 }
@@ -167,10 +198,11 @@ function fromDraining(
 function fromAuditing(
   record: NightRecord,
   before: NightRecord,
-  { topic, audit }: Observations,
+  seen: Observations,
   now: number,
   rules: NightRules,
 ): Step {
+  const { topic, audit } = seen
   if (isInterrupted(before, record)) return again(record, now, rules)
   const audited = audit === undefined ? record : { ...record, auditedAt: now }
   // Without Kafka's word of this moment an audit does not cover what came since the last one.
@@ -191,7 +223,7 @@ function fromAuditing(
     const replayed = { ...audited, replayedAt: now }
     return { record: replayed, actions: [{ do: 'replay_missing' }], why }
   }
-  return stay(audited, why)
+  return revive(audited, seen, why)
 }
 
 function fromEnd(record: NightRecord, seen: Observations, now: number, rules: NightRules): Step {
@@ -286,8 +318,13 @@ function go(
   deadline: number | null,
   actions: Action[],
 ): Step {
-  const history = [...record.history, { from: record.state, to, at: now, why }].slice(-remembered)
-  return { record: { ...record, state: to, since: now, deadline, history }, actions, why }
+  const move = { from: record.state, to, at: now, why }
+  const history = [...record.history, move].slice(-remembered)
+  return {
+    record: { ...record, state: to, since: now, deadline, history },
+    actions: [{ do: 'announce', move }, ...actions],
+    why,
+  }
 }
 
 const stay = (record: NightRecord, why: string): Step => ({ record, actions: [], why })
@@ -308,7 +345,8 @@ function alarm(
 const isPast = ({ deadline }: NightRecord, now: number): boolean =>
   deadline !== null && now > deadline
 
-const isEnd = (state: NightState): boolean =>
+/** Whether a night rests in this state. */
+export const isEnd = (state: NightState): boolean =>
   state === 'complete' || state === 'incomplete' || state === 'no_alerts' || state === 'failed'
 
 /** Growth sends a closing night back, unless it is closed in spite of its growth. */

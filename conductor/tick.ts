@@ -14,7 +14,7 @@ import type { Store } from '../core/ports.ts'
 import { darkness } from './darkness.ts'
 import { newNightRecord, type Action, type NightRecord } from './night-record.ts'
 import type { NightRules } from './rules.ts'
-import { step, wantsAudit, type Observations } from './step.ts'
+import { hasten, step, wantsAudit, type Observations } from './step.ts'
 
 /** What a conductor sees with and acts by. */
 export interface Hands {
@@ -33,6 +33,8 @@ export interface TickOptions {
   log: Log
   /** Tells this conductor from every other, and one run of it from the next. */
   owner: string
+  /** A person ends the night: wait neither for dawn nor for stillness. */
+  hasten?: boolean
   now(): number
 }
 
@@ -73,12 +75,13 @@ export async function readNightRecord(
 
 /** What a tick would decide now, with nothing written and nothing done. */
 export async function dryRun(
-  options: Pick<TickOptions, 'survey' | 'night' | 'store' | 'hands' | 'rules' | 'now'>,
+  options: Omit<TickOptions, 'log' | 'owner'>,
 ): Promise<{ before: NightRecord; after: NightRecord; actions: Action[]; why: string }> {
   const { survey, night, store, hands, rules, now } = options
   const { record } = await readNightRecord(store, survey, night, now())
   const seen = await hands.observe(record, { audit: wantsAudit(record, now(), rules) })
-  const decided = step(record, seen, now(), rules)
+  const decide = options.hasten === true ? hasten : step
+  const decided = decide(record, seen, now(), rules)
   const actions = mergeActions(record.pending, decided.actions)
   return { before: record, after: decided.record, actions, why: decided.why }
 }
@@ -114,7 +117,8 @@ export async function tick(options: TickOptions): Promise<Tick> {
 
   const seen = await hands.observe(record, { audit: wantsAudit(record, now(), rules) })
   const before = record.state
-  const decided = step(record, seen, now(), rules)
+  const decide = options.hasten === true ? hasten : step
+  const decided = decide(record, seen, now(), rules)
   const pending = mergeActions(record.pending, decided.actions)
   if (!(await remember({ ...decided.record, pending, lease: lease() }))) return lost()
   if (record.state !== before) {
@@ -155,5 +159,6 @@ export function mergeActions(left: readonly Action[], decided: readonly Action[]
   return [...left.filter((old) => !isStale(old)), ...decided]
 }
 
+/** Each announcement and each alarm is one of its own; of all others the newest word counts. */
 const isSame = (a: Action, b: Action): boolean =>
-  a.do === 'alarm' ? b.do === 'alarm' && a.key === b.key && a.text === b.text : a.do === b.do
+  a.do === 'alarm' || a.do === 'announce' ? JSON.stringify(a) === JSON.stringify(b) : a.do === b.do

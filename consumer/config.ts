@@ -136,11 +136,13 @@ const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer', 'g
 
 /**
  * Read settings. Answers the configuration and what is unwise in it; throws one `config_invalid` that
- * names every fault with its path, the value (never a secret) and what is allowed.
+ * names every fault with its path, the value (never a secret) and what is allowed. `others` reads the
+ * sections of other programs, by their names, so that all faults are told at once.
  */
 export function parseConfig(
   settings: unknown,
   env: Environment,
+  others: Readonly<Record<string, (section: Section | undefined) => void>> = {},
 ): { config: Config; warnings: string[] } {
   const found: Findings = { faults: [], warnings: [] }
   const root = openSection(overlayEnvironment(settings, env), '', env, found)
@@ -153,6 +155,7 @@ export function parseConfig(
     streams[name] = parseStream(name, section, found)
   }
   const metrics = parseMetrics(root.section('metrics'))
+  for (const [name, read] of Object.entries(others)) read(root.section(name))
   root.end()
   if (found.faults.length > 0) {
     const faults = found.faults.length === 1 ? '1 fault' : `${found.faults.length} faults`

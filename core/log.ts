@@ -27,6 +27,10 @@ export interface Events {
   night_moved: { night: string; from: string; to: string; why: string }
   action_done: { night: string; action: string }
   action_failed: { night: string; action: string; reason: string }
+  action_idle: { night: string; action: string; why: string }
+  alarm_raised: { night: string; key: string; text: string }
+  night_unseen: { night: string; what: string; reason: string }
+  machine_started: { machine: string; pid: number }
   gateway_started: { gateway: string; listening: string[]; metrics?: string }
   gateway_stopped: { gateway: string; reason: string }
   client_refused: { ident: string; fault: string; reason: string }
@@ -62,6 +66,8 @@ const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
   schema_parked: 'ERROR',
   schema_unavailable: 'ERROR',
   action_failed: 'ERROR',
+  alarm_raised: 'ERROR',
+  night_unseen: 'WARNING',
   client_refused: 'WARNING',
   credential_failed: 'ERROR',
   reload_retried: 'WARNING',

@@ -25,6 +25,8 @@ export type TopicWord =
   | 'salt2'
   | 'ledger'
   | 'dead_letter'
+  // How the nights go: each transition, each report.
+  | 'night'
   // What a named filter selects.
   | `filter_${string}`
 

@@ -9,6 +9,9 @@ const pids = 2 ** 22
 /** The number of this process, the same in all its threads. */
 export const processMark = (): number => markOf(process.pid, startOf(process.pid))
 
+/** The number of a process of this machine that lives now. */
+export const markOfProcess = (pid: number): number => markOf(pid, startOf(pid))
+
 const markOf = (pid: number, start: number): number => (start % 2 ** 30) * pids + pid
 
 export const pidOf = (mark: number): number => mark % pids

@@ -22,6 +22,8 @@ Commands:
   topics [options]                   Show the topics of a Kafka stream: absent, empty, has data or
                                      expired, and how far they are taken in. The last nights, if
                                      none is named.
+  conductor                          Conduct a night: wait for its topic, start the consumer, know
+                                     when the night is over, prove it, stop, report.
   simulate [options]                 make a night of synthetic alerts, with the truth beside it
   audit [options]                    Prove by identity (Kafka topic, partition, offset) what became
                                      of every alert of a night: at each stage, what exists minus

@@ -206,6 +206,7 @@ function act(world: World, action: Action, owedWhenSeen: number): void {
     case 'alarm':
       world.alarms.push(action.key)
       break
+    case 'announce':
     case 'reset_counters':
     case 'report':
     case 'power_off':

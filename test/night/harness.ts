@@ -147,7 +147,12 @@ export function nightjar(...words: string[]): Promise<Ended> {
 /** Run a command line in this process, as `nightjar` would. */
 export async function runHere(
   words: readonly string[],
-  options: { signal?: AbortSignal; env?: Record<string, string>; onOut?: () => void } = {},
+  options: {
+    signal?: AbortSignal
+    env?: Record<string, string>
+    onOut?: () => void
+    now?: () => Date
+  } = {},
 ): Promise<{ out: string; err: string; status: number }> {
   let out = ''
   let err = ''
@@ -161,7 +166,7 @@ export async function runHere(
       tty: false,
       columns: 100,
       env: options.env ?? {},
-      now: () => new Date(),
+      now: options.now ?? (() => new Date()),
       signal: options.signal ?? new AbortController().signal,
       exit() {},
     },

@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+
+import { openHomeQueries } from '../../cli/door.ts'
+import { darkness } from '../../conductor/darkness.ts'
+import type { NightRecord } from '../../conductor/night-record.ts'
+import type { NightReport } from '../../conductor/report/gather.ts'
+import type { Tick } from '../../conductor/tick.ts'
+import { openGround } from '../../local/broker.ts'
+import { homeAt, runningBroker } from '../../local/home.ts'
+import type { Truth } from '../../simulator/truth.ts'
+import { skipWithoutKafka, startKafka, type Kafka } from '../consumer/kafka/broker.ts'
+import { loadNight } from '../consumer/kafka/night.ts'
+import { makeNight, runHere } from '../night/harness.ts'
+import { prepareHome, verifyHome } from '../night/verify.ts'
+
+const at = { survey: 'ztf', project: 'local' } as const
+const hour = 3_600_000
+
+test(
+  'nightjar conductor takes a night from its dusk to its proof',
+  { skip: skipWithoutKafka },
+  async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'nightjar-conductor-'))
+    const home = join(dir, 'home')
+    const config = join(dir, 'nightjar.toml')
+    const night = makeNight(dir, { alerts: 300, seed: 'conductor', gaps: 0 })
+    const dark = darkness('ztf', night.night)
+    const lastOf = (partition: number): number =>
+      Math.max(
+        ...night.truths.filter((one) => one.partition === partition).map((one) => one.offset),
+      )
+    const isLate = ({ partition, offset }: Truth): boolean => offset > lastOf(partition) - 8
+    let kafka: Kafka
+    let offset = 0
+
+    const conductor = (verb: string, ...words: string[]) =>
+      runHere(
+        ['conductor', verb, '--home', home, '--config', config, '--night', night.night, ...words],
+        {
+          env: { PATH: process.env['PATH'] ?? '' },
+          now: () => new Date(Date.now() + offset),
+        },
+      )
+    const setClock = (to: number): void => void (offset = to - Date.now())
+    const tickOnce = async (): Promise<Tick> => {
+      const { out, err } = await conductor('tick', '--json')
+      assert.notEqual(out, '', err)
+      return JSON.parse(out) as Tick
+    }
+    const history = async (): Promise<NightRecord['history']> =>
+      JSON.parse((await conductor('history', '--json')).out) as NightRecord['history']
+    const owner = (): number | undefined => runningBroker(homeAt(home))
+
+    before(async () => {
+      kafka = await startKafka()
+      writeFileSync(
+        config,
+        `[streams.ztf]
+survey = "ztf"
+brokers = ${JSON.stringify(kafka.bootstrap.split(','))}
+topics = ["ztf_{night}_programid1"]
+
+[conductor]
+gate = "1s"
+stable = "2s"
+settle = "2s"
+drain_limit = "2m"
+audit_limit = "2m"
+`,
+      )
+      await prepareHome(home)
+      const ground = await openGround(home, at)
+      await (await ground.subscription('night', 'test')).close()
+      await ground.close()
+    })
+    after(async () => {
+      const pid = owner()
+      if (pid !== undefined) process.kill(pid, 'SIGKILL')
+      await kafka.stop()
+      rmSync(dir, { recursive: true })
+    })
+
+    await t.test('before its dusk it waits, and a dry run writes nothing', async () => {
+      setClock(dark.dusk.getTime() - 20 * hour)
+      assert.match((await conductor('tick', '--dry-run')).out, /^It would stay idle: dusk is far$/m)
+      assert.equal((await conductor('history')).status, 2)
+      assert.equal((await tickOnce()).record.state, 'idle')
+      setClock(dark.dusk.getTime())
+      assert.match((await conductor('tick', '--dry-run')).out, /^idle → waiting: dusk is near$/m)
+      assert.equal((await tickOnce()).record.state, 'waiting')
+      assert.equal((await tickOnce()).why, 'the topic is absent')
+      assert.equal(owner(), undefined)
+    })
+
+    await t.test(
+      'the topic has data: a consumer starts, and starts again after kill -9',
+      async () => {
+        await loadNight(kafka, night, { partitions: 4, part: (truth) => !isLate(truth) })
+        const { record, left } = await tickOnce()
+        assert.equal(record.state, 'running')
+        assert.deepEqual(left, [])
+        const first = owner()
+        assert.ok(first)
+        process.kill(first, 'SIGKILL')
+        while (owner() !== undefined) await new Promise((resolve) => setTimeout(resolve, 20))
+        assert.ok((await tickOnce()).done.some(({ do: what }) => what === 'start_consumer'))
+        assert.ok(owner() !== undefined && owner() !== first)
+        const shown = await conductor('status')
+        assert.match(shown.out, /^consumer +running$/m)
+        assert.match(shown.out, /^topic +has data$/m)
+      },
+    )
+
+    await t.test(
+      'after dawn it drains, audits, closes as complete and stops the consumer',
+      async () => {
+        setClock(dark.dawn.getTime() + 2000)
+        const { out, err, status } = await conductor('start', '--every', '0.5s')
+        assert.equal(status, 0, out + err)
+        assert.match(out, /^complete: every alert is accounted for$/m)
+        assert.equal(owner(), undefined)
+        assert.deepEqual(
+          (await history()).map(({ to }) => to),
+          ['waiting', 'running', 'draining', 'auditing', 'complete'],
+        )
+      },
+    )
+
+    await t.test('late alerts reopen it, and it closes again with all of them', async () => {
+      await loadNight(kafka, night, { part: isLate })
+      assert.equal((await tickOnce()).record.state, 'reopened')
+      const { out, err, status } = await conductor('start', '--every', '0.5s')
+      assert.equal(status, 0, out + err)
+      assert.deepEqual(
+        (await history()).slice(5).map(({ to }) => to),
+        ['reopened', 'draining', 'auditing', 'complete'],
+      )
+      const ground = await openGround(home, at)
+      const store = await ground.bucket('broker_files')
+      const closed = []
+      for await (const { name } of store.list(`audit/ztf_${night.night}/`)) closed.push(name)
+      const last = await store.read(closed.at(-1) ?? '')
+      await ground.close()
+      // What a live consumer cannot say of itself: that the topic was read to its end.
+      const once = ['--home', home, '--config', config, '--night', night.night, '--once', '--json']
+      const ended = await runHere(['consume', ...once])
+      assert.equal((JSON.parse(ended.out) as { records: number }).records, 0)
+      await verifyHome(home, night)
+      const audited = await runHere(['audit', '--home', home, '--night', night.night, '--json'])
+      assert.equal(closed.length, 2)
+      assert.equal(
+        (JSON.parse(Buffer.from(last?.data ?? []).toString()) as { digest: string }).digest,
+        (JSON.parse(audited.out) as { digest: string }).digest,
+      )
+    })
+
+    await t.test('every transition and every report was published', async () => {
+      const { out } = await runHere([
+        ...['subscribe', 'ztf_night', '--home', home, '--name', 'ztf_night-test', '--drain'],
+      ])
+      const said = out
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { data: { event: string; to?: string } }).data)
+      assert.deepEqual(
+        said.flatMap(({ to }) => to ?? []),
+        (await history()).map(({ to }) => to),
+      )
+      assert.equal(said.filter(({ event }) => event === 'night_reported').length, 2)
+    })
+
+    await t.test('the report has the proof, rates, latencies, the sky and candidates', async () => {
+      const report = JSON.parse((await conductor('report', '--json')).out) as NightReport
+      assert.equal(report.state, 'complete')
+      const records = night.truths.length
+      assert.equal(report.proof.stages[0]?.expected, records)
+      const taken = report.rates.stages[0]?.steps.reduce((sum, n) => sum + n, 0)
+      assert.ok(taken !== undefined && taken >= records)
+      assert.ok(report.latencies.some(({ stage, count }) => stage === 'archive' && count > 0))
+      const ground = await openGround(home, at)
+      const queries = await openHomeQueries(ground)
+      let alerts = 0
+      for await (const row of queries.query('SELECT COUNT(DISTINCT candid) AS n FROM alerts')) {
+        alerts = Number(row['n'])
+      }
+      await queries.close()
+      await ground.close()
+      const seen = report.sky.pixels.reduce((sum, pixel) => sum + pixel.alerts, 0)
+      assert.equal(seen, alerts)
+      assert.ok(report.candidates.length > 0)
+      assert.ok(report.candidates.some(({ plot }) => plot?.startsWith('data:image/png;base64,')))
+      const [page] = (await conductor('report')).out.trim().split('\n')
+      assert.match(readFileSync(page ?? '', 'utf8'), /Complete: each of [\d,]+ occurrences/)
+    })
+
+    const chromium = '/usr/bin/chromium'
+    await t.test(
+      'a browser shows the report whole',
+      { skip: existsSync(chromium) ? false : 'needs chromium' },
+      async () => {
+        const [page] = (await conductor('report')).out.trim().split('\n')
+        const dom = execFileSync(
+          chromium,
+          [
+            ...[
+              '--headless=new',
+              '--no-sandbox',
+              '--disable-gpu',
+              `--user-data-dir=${dir}/chromium`,
+            ],
+            ...['--virtual-time-budget=5000', '--dump-dom', `file://${page}`],
+          ],
+          {
+            encoding: 'utf8',
+            timeout: 120_000,
+            stdio: ['ignore', 'pipe', 'ignore'],
+            maxBuffer: 64 << 20,
+          },
+        )
+        assert.match(dom, /<h1>ZTF 2026-11-21<\/h1>/)
+        assert.match(dom, /<figure><img /)
+      },
+    )
+  },
+)
