@@ -50,6 +50,9 @@ export interface Events {
   handler_failed: { handler: string; ivorn: string; reason: string }
   handler_said: { handler: string; text: string }
   whitelist_bypassed: { endpoint: string }
+  control_opened: { listening: string[] }
+  control_asked: { command: string; peer: string }
+  control_refused: { peer: string; reason: string }
 }
 
 export type Log = <Name extends keyof Events>(name: Name, facts: Events[Name]) => void
@@ -79,6 +82,7 @@ const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
   upstream_retried: 'WARNING',
   handler_failed: 'WARNING',
   whitelist_bypassed: 'WARNING',
+  control_refused: 'WARNING',
 }
 
 /** How urgent an event is, for writers that have levels. */

@@ -14,6 +14,8 @@ export interface Schedule {
   mostMs: number
   /** A link that held this long was a good one: the next wait is the first again. */
   stableMs: number
+  /** The wait after a good link, before the first; the first itself, if not given. */
+  afterStableMs?: number
   /** From 0 to 1: the part of a wait that chance may take away, so that many do not come at once. */
   jitter?: number
 }
@@ -30,19 +32,25 @@ export interface LinkOptions {
   isFinal?(error: unknown): boolean
   random?: () => number
   now?: () => number
+  wait?: (ms: number, signal: AbortSignal) => Promise<void>
 }
+
+const waitUnlessAborted = (ms: number, signal: AbortSignal): Promise<void> =>
+  pause(ms, undefined, { signal }).catch(() => {})
 
 /** Keep a link. Resolves when the signal has fired; rejects only with what `isFinal` says is final. */
 export async function keepLinked(options: LinkOptions): Promise<void> {
   const { endpoint, use, schedule, signal, onLost, isFinal } = options
-  const { random = Math.random, now = Date.now } = options
+  const { random = Math.random, now = Date.now, wait = waitUnlessAborted } = options
   let waitMs = schedule.firstMs
   while (!signal.aborted) {
-    const began = now()
+    let began: number | undefined
     let lost: unknown
     try {
       // The name is looked up anew each time: behind it may be another machine by now.
       const socket = await connectTo(endpoint, signal)
+      // Time spent on a peer that does not answer is no life of a link.
+      began = now()
       try {
         await use(socket)
       } finally {
@@ -53,11 +61,14 @@ export async function keepLinked(options: LinkOptions): Promise<void> {
     }
     if (signal.aborted) return
     if (lost !== undefined && isFinal?.(lost) === true) throw lost
-    if (now() - began >= schedule.stableMs) waitMs = schedule.firstMs
-    const wait = waitMs * (1 - (schedule.jitter ?? 0) * random())
-    onLost?.(lost, wait)
-    waitMs = Math.min(waitMs * schedule.factor, schedule.mostMs)
-    await pause(wait, undefined, { signal }).catch(() => {})
+    const held = began !== undefined && now() - began >= schedule.stableMs
+    if (held) waitMs = schedule.firstMs
+    const isExtra = held && schedule.afterStableMs !== undefined
+    const fullMs = isExtra ? (schedule.afterStableMs ?? 0) : waitMs
+    const nextMs = fullMs * (1 - (schedule.jitter ?? 0) * random())
+    onLost?.(lost, nextMs)
+    if (!isExtra) waitMs = Math.min(waitMs * schedule.factor, schedule.mostMs)
+    await wait(nextMs, signal)
   }
 }
 
