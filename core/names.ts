@@ -44,18 +44,22 @@ export function parseSurvey(text: string): Survey {
   return survey
 }
 
-/** Check an instance's name: it becomes part of every resource name, so only `[a-z][a-z0-9]*`. */
+/**
+ * Check an instance's name: it becomes part of every resource name, so only `[a-z][a-z0-9]*`, and short
+ * enough for a service account's 30 characters.
+ */
 export function parseInstance(text: string): string {
-  if (!/^[a-z][a-z0-9]{0,15}$/.test(text)) {
+  if (!/^[a-z][a-z0-9]{0,14}$/.test(text)) {
     throw new NightjarError(
       'config_invalid',
-      `Cannot take instance "${text}": it must be a letter and up to 15 letters or digits, lower case`,
+      `Cannot take instance "${text}": it must be a letter and up to 14 letters or digits, lower case`,
     )
   }
   return text
 }
 
-const suffix = ({ instance }: Instance): string => (instance === undefined ? '' : `-${instance}`)
+const suffix = ({ instance }: Pick<Instance, 'instance'>): string =>
+  instance === undefined ? '' : `-${instance}`
 
 /** `ztf_alert_data`, `ztf_alert_data-rc1`. */
 export function topicName(at: Instance, word: TopicWord): string {
@@ -126,6 +130,40 @@ export function groupId(at: Instance, user?: string): string {
 export function topicGroup(group: string, kafkaTopic: string): string {
   return `${group}-${kafkaTopic}`
 }
+
+/** The service account of a component: `ztf-archive`, `ztf-archive-rc1`; 6 to 30 characters. */
+export function accountName(at: Instance, component: string): string {
+  return `${at.survey}-${component}${suffix(at)}`
+}
+
+/** The Cloud Function of a stage: `ztf-archive`. Second generation names take no underscore. */
+export function functionName(at: Instance, stage: string): string {
+  return `${at.survey}-${stage.replaceAll('_', '-')}${suffix(at)}`
+}
+
+/** `ztf-consumer` and `night-conductor`; a second survey's conductor carries the survey. */
+export function machineName(at: Instance, machine: 'consumer' | 'conductor'): string {
+  if (machine === 'consumer') return `${at.survey}-consumer${suffix(at)}`
+  return `${at.survey === 'ztf' ? '' : `${at.survey}-`}night-conductor${suffix(at)}`
+}
+
+/** A secret of the consumer: `ztf-krb5-keytab`. */
+export function secretName(at: Instance, secret: 'krb5-conf' | 'krb5-keytab' | 'scram'): string {
+  return `${at.survey}-${secret}${suffix(at)}`
+}
+
+/** What stands once for all surveys of an instance: `nightjar-network`, `nightjar-network-rc1`. */
+export function sharedName(at: Pick<Instance, 'instance'>, thing: string): string {
+  return `nightjar-${thing}${suffix(at)}`
+}
+
+/** A custom role's id, which takes no dash: `nightjar_archivist_rc1`. */
+export function roleName(at: Pick<Instance, 'instance'>, role: string): string {
+  return sharedName(at, role).replaceAll('-', '_')
+}
+
+/** The bucket of the stack's state, one a project. */
+export const stateBucketName = (project: string): string => `${project}-nightjar-state`
 
 /** An archived packet: `{kafka topic}/{objectId}/{candid}.avro`. */
 export function archiveName(kafkaTopic: string, objectId: string, candid: bigint): string {

@@ -1,21 +1,27 @@
 /**
- * Write the stack of one instance as `cdktf.out/stacks/<name>/cdk.tf.json`, for cdktf, terraform or
- * tofu. So far it holds the data plane; what runs comes with the programs.
+ * Write the stacks as `cdktf.out/stacks/<name>/cdk.tf.json`, for cdktf, terraform or tofu.
  *
- *     GOOGLE_CLOUD_PROJECT=my-project NIGHTJAR_SURVEY=ztf NIGHTJAR_INSTANCE=rc1 node infra/main.ts
+ *     NIGHTJAR_DEPLOYMENT=my.toml node infra/main.ts
  */
-import { App } from 'cdktf'
+import { readFileSync } from 'node:fs'
+import { relative, resolve } from 'node:path'
 
-import { parseInstance, parseSurvey, type Instance } from '../core/names.ts'
-import { createDataPlane } from './data-plane.ts'
+import { parse } from 'smol-toml'
 
-const { GOOGLE_CLOUD_PROJECT, NIGHTJAR_SURVEY, NIGHTJAR_INSTANCE, NIGHTJAR_REGION } = process.env
-const at: Instance = {
-  survey: parseSurvey(NIGHTJAR_SURVEY ?? 'ztf'),
-  project: GOOGLE_CLOUD_PROJECT ?? 'my-project',
-  ...(NIGHTJAR_INSTANCE && { instance: parseInstance(NIGHTJAR_INSTANCE) }),
+import { sentenceOf } from '../core/errors.ts'
+import { bundlesIn } from './bundles.ts'
+import { checkConfig } from './config.ts'
+import { synthesise } from './synth.ts'
+
+try {
+  const file = process.env['NIGHTJAR_DEPLOYMENT'] ?? resolve(import.meta.dirname, 'example.toml')
+  const config = checkConfig(parse(readFileSync(file, 'utf8')), process.env)
+  const bundles = bundlesIn(resolve(import.meta.dirname, '../dist/functions'))
+  const outdir = resolve(import.meta.dirname, 'cdktf.out')
+  for (const { path } of synthesise(config, bundles, outdir)) {
+    console.log(relative(resolve(import.meta.dirname, '..'), path))
+  }
+} catch (error) {
+  console.error(`nightjar: ${sentenceOf(error)}`)
+  process.exitCode = 1
 }
-const app = new App({ outdir: new URL('cdktf.out', import.meta.url).pathname })
-const stack = createDataPlane(app, at, NIGHTJAR_REGION ?? 'us-central1')
-app.synth()
-console.log(`infra/cdktf.out/stacks/${stack.node.id}/cdk.tf.json`)

@@ -39,7 +39,8 @@ const homes: readonly { packages: RegExp; homes: readonly string[] }[] = [
   { packages: /^kerberos$/, homes: ['consumer'] },
   { packages: /^(google-auth-library|@grpc\/grpc-js)$/, homes: ['cloud'] },
   { packages: /^(@resvg\/|dejavu-fonts-ttf)/, homes: ['functions/salt2'] },
-  { packages: /^(smol-toml|prom-client)$/, homes: ['cli'] },
+  { packages: /^smol-toml$/, homes: ['cli', 'infra'] },
+  { packages: /^prom-client$/, homes: ['cli'] },
   { packages: /^astronomy-engine$/, homes: ['conductor'] },
   { packages: /^esbuild$/, homes: ['functions/bundle.ts'] },
 ]

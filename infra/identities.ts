@@ -1,0 +1,71 @@
+/**
+ * Who may do what: a service account for each stage and program, with no more than it needs, and three
+ * roles where Google's own are too wide.
+ */
+import { ProjectIamCustomRole } from '@cdktf/provider-google/lib/project-iam-custom-role/index.js'
+import { ServiceAccount } from '@cdktf/provider-google/lib/service-account/index.js'
+
+import { accountName, roleName } from '../core/names.ts'
+import { stagesOf, type StageName } from '../core/pipeline.ts'
+import type { Context, SurveyContext } from './context.ts'
+
+export interface Roles {
+  /** Make objects and read them, but neither replace nor delete one. */
+  archivist: ProjectIamCustomRole
+  /** Start, stop and look at machines. */
+  machinist: ProjectIamCustomRole
+  /** Attach subscriptions of another project to a topic. */
+  subscriber: ProjectIamCustomRole
+}
+
+export function addRoles({ stack, config }: Context): Roles {
+  const role = (name: string, title: string, permissions: string[]): ProjectIamCustomRole =>
+    new ProjectIamCustomRole(stack, `role-${name}`, {
+      roleId: roleName(config, name),
+      title: `Nightjar: ${title}`,
+      permissions,
+    })
+  return {
+    // `get` and `list`: a refused create compares what stands there, and other bytes are kept beside.
+    archivist: role('archivist', 'make objects, replace none', [
+      'storage.objects.create',
+      'storage.objects.get',
+      'storage.objects.list',
+    ]),
+    machinist: role('machinist', 'start and stop machines', [
+      'compute.instances.get',
+      'compute.instances.start',
+      'compute.instances.stop',
+      'compute.instances.setMetadata',
+    ]),
+    subscriber: role('subscriber', 'attach subscriptions', [
+      'pubsub.topics.attachSubscription',
+      'pubsub.topics.get',
+    ]),
+  }
+}
+
+export interface Accounts {
+  stages: ReadonlyMap<StageName, ServiceAccount>
+  consumer: ServiceAccount
+  conductor: ServiceAccount
+  /** In whose name Pub/Sub and Cloud Scheduler call functions. */
+  caller: ServiceAccount
+}
+
+export function addAccounts({ stack, at }: SurveyContext): Accounts {
+  const account = (component: string, displayName: string): ServiceAccount =>
+    new ServiceAccount(stack, `account-${at.survey}-${component}`, {
+      accountId: accountName(at, component),
+      displayName: `Nightjar ${at.survey}: ${displayName}`,
+    })
+  return {
+    stages: new Map(stagesOf(at.survey).map((stage) => [stage, account(stage, `stage ${stage}`)])),
+    consumer: account('consumer', 'Kafka consumer'),
+    conductor: account('conductor', 'night conductor'),
+    caller: account('caller', 'calls functions'),
+  }
+}
+
+/** A principal, as bindings write it. */
+export const memberOf = (account: ServiceAccount): string => `serviceAccount:${account.email}`

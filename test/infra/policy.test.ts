@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { production, skipWithoutPackages, synthesised, type Fields } from './stacks.ts'
+
+const options = { skip: skipWithoutPackages }
+
+const textOf = (value: unknown): string => JSON.stringify(value) ?? ''
+const fieldsOf = (value: unknown): Fields => (value ?? {}) as Fields
+
+test('nobody is everybody, and no role is a primitive one', options, async () => {
+  const { all } = await synthesised(production)
+  for (const { address, fields } of all) {
+    assert.doesNotMatch(textOf(fields), /allUsers|allAuthenticatedUsers/, address)
+    const { role = '' } = fields
+    assert.doesNotMatch(String(role), /^roles\/(owner|editor|viewer)$/, address)
+  }
+})
+
+test('every bucket is locked: uniform access, no public access, soft delete', options, async () => {
+  const { resources } = await synthesised(production)
+  const buckets = Object.values(resources['google_storage_bucket'] ?? {})
+  assert.equal(buckets.length, 5)
+  for (const bucket of buckets) {
+    assert.equal(bucket['uniform_bucket_level_access'], true)
+    assert.equal(bucket['public_access_prevention'], 'enforced')
+    assert.ok(bucket['soft_delete_policy'])
+  }
+})
+
+test(
+  'every subscription outlives idleness, and every one but that of the dead letters buries',
+  options,
+  async () => {
+    const { resources } = await synthesised(production)
+    const subscriptions = Object.entries(resources['google_pubsub_subscription'] ?? {})
+    assert.ok(subscriptions.length >= 10)
+    for (const [id, subscription] of subscriptions) {
+      assert.deepEqual(subscription['expiration_policy'], { ttl: '' }, id)
+      const policy = fieldsOf(subscription['dead_letter_policy'])
+      if (id.includes('dead_letter')) assert.deepEqual(policy, {})
+      else assert.match(String(policy['dead_letter_topic']), /topic-\w+-dead_letter\.id/, id)
+    }
+  },
+)
+
+test('a dead-letter policy has both grants, without which it does nothing', options, async () => {
+  const { resources } = await synthesised(production)
+  const onTopics = Object.values(resources['google_pubsub_topic_iam_member'] ?? {})
+  const onSubscriptions = Object.values(resources['google_pubsub_subscription_iam_member'] ?? {})
+  for (const survey of production.surveys) {
+    assert.ok(
+      onTopics.some(
+        ({ topic, role, member }) =>
+          String(topic).includes(`topic-${survey}-dead_letter.name`) &&
+          role === 'roles/pubsub.publisher' &&
+          String(member).includes('gcp-sa-pubsub'),
+      ),
+    )
+  }
+  for (const [id, subscription] of Object.entries(resources['google_pubsub_subscription'] ?? {})) {
+    if (subscription['dead_letter_policy'] === undefined) continue
+    assert.ok(
+      onSubscriptions.some(
+        ({ subscription: name, role, member }) =>
+          String(name).includes(`.${id}.name`) &&
+          role === 'roles/pubsub.subscriber' &&
+          String(member).includes('gcp-sa-pubsub'),
+      ),
+      id,
+    )
+  }
+})
+
+test('every dead-letter topic has a subscription, or what dies is lost', options, async () => {
+  const { resources } = await synthesised(production)
+  const read = Object.values(resources['google_pubsub_subscription'] ?? {}).map(
+    ({ topic }) => topic,
+  )
+  for (const survey of production.surveys) {
+    assert.ok(read.includes(`\${google_pubsub_topic.topic-${survey}-dead_letter.id}`))
+  }
+})
+
+test('no secret has a version here, and no key is made', options, async () => {
+  const { resources, text } = await synthesised(production)
+  assert.equal(resources['google_secret_manager_secret_version'], undefined)
+  assert.equal(resources['google_service_account_key'], undefined)
+  assert.doesNotMatch(text, /PRIVATE KEY|password"/i)
+})
+
+test('what can carry labels carries those a bill is read by', options, async () => {
+  const { resources } = await synthesised(production)
+  for (const type of [
+    'google_pubsub_topic',
+    'google_pubsub_subscription',
+    'google_storage_bucket',
+    'google_bigquery_dataset',
+    'google_bigquery_table',
+    'google_cloudfunctions2_function',
+  ]) {
+    for (const [id, { labels }] of Object.entries(resources[type] ?? {})) {
+      const found = fieldsOf(labels)
+      assert.equal(found['application'], 'nightjar', id)
+      assert.equal(found['instance'], 'production', id)
+    }
+  }
+})
+
+test(
+  'destroy refuses production: whatever holds data is guarded there, and in a test instance is not',
+  options,
+  async () => {
+    const holding = [
+      'google_pubsub_topic',
+      'google_storage_bucket',
+      'google_bigquery_dataset',
+      'google_bigquery_table',
+    ]
+    const guards = async (config: typeof production): Promise<Set<unknown>> => {
+      const { resources } = await synthesised(config)
+      const found = holding.flatMap((type) => Object.values(resources[type] ?? {}))
+      return new Set(found.map(({ lifecycle }) => fieldsOf(lifecycle)['prevent_destroy']))
+    }
+    assert.deepEqual(await guards(production), new Set([true]))
+    assert.deepEqual(await guards({ ...production, instance: 'rc1' }), new Set([false]))
+  },
+)
+
+test('a stage can make objects in the archive and replace none', options, async () => {
+  const { resources } = await synthesised(production)
+  const archivist = fieldsOf(resources['google_project_iam_custom_role']?.['role-archivist'])
+  assert.deepEqual(archivist['permissions'], [
+    'storage.objects.create',
+    'storage.objects.get',
+    'storage.objects.list',
+  ])
+  const grants = Object.values(resources['google_storage_bucket_iam_member'] ?? {})
+  const onArchive = grants.filter(({ bucket }) => String(bucket).includes('alert_avro_bucket'))
+  assert.ok(onArchive.length > 0)
+  for (const { role } of onArchive) {
+    assert.ok(/archivist/.test(String(role)) || role === 'roles/storage.objectViewer', String(role))
+  }
+})
