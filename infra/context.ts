@@ -31,6 +31,11 @@ export function guarded({ instance }: InfraConfig): { lifecycle: { preventDestro
   return { lifecycle: { preventDestroy: instance === undefined } }
 }
 
+/** What a person reads of a resource: `Nightjar ztf rc1: Kafka consumer`. */
+export function titleOf(at: { survey?: string; instance?: string }, text: string): string {
+  return `${['Nightjar', at.survey, at.instance].filter((word) => word !== undefined).join(' ')}: ${text}`
+}
+
 /** What a resource is called inside the stack; no user sees it. */
 export const idOf = (...parts: readonly (string | number)[]): string => parts.join('-')
 

@@ -7,7 +7,7 @@ import { ServiceAccount } from '@cdktf/provider-google/lib/service-account/index
 
 import { accountName, roleName } from '../core/names.ts'
 import { stagesOf, type StageName } from '../core/pipeline.ts'
-import type { Context, SurveyContext } from './context.ts'
+import { titleOf, type Context, type SurveyContext } from './context.ts'
 
 export interface Roles {
   /** Make objects and read them, but neither replace nor delete one. */
@@ -22,7 +22,7 @@ export function addRoles({ stack, config }: Context): Roles {
   const role = (name: string, title: string, permissions: string[]): ProjectIamCustomRole =>
     new ProjectIamCustomRole(stack, `role-${name}`, {
       roleId: roleName(config, name),
-      title: `Nightjar: ${title}`,
+      title: titleOf(config, title),
       permissions,
     })
   return {
@@ -57,7 +57,7 @@ export function addAccounts({ stack, at }: SurveyContext): Accounts {
   const account = (component: string, displayName: string): ServiceAccount =>
     new ServiceAccount(stack, `account-${at.survey}-${component}`, {
       accountId: accountName(at, component),
-      displayName: `Nightjar ${at.survey}: ${displayName}`,
+      displayName: titleOf(at, displayName),
     })
   return {
     stages: new Map(stagesOf(at.survey).map((stage) => [stage, account(stage, `stage ${stage}`)])),

@@ -16,10 +16,11 @@ import { synthesise } from './synth.ts'
 try {
   const file = process.env['NIGHTJAR_DEPLOYMENT'] ?? resolve(import.meta.dirname, 'example.toml')
   const config = checkConfig(parse(readFileSync(file, 'utf8')), process.env)
-  const bundles = bundlesIn(resolve(import.meta.dirname, '../dist/functions'))
+  const root = resolve(import.meta.dirname, '..')
+  const bundles = bundlesIn(resolve(root, 'dist/functions'), root)
   const outdir = resolve(import.meta.dirname, 'cdktf.out')
   for (const { path } of synthesise(config, bundles, outdir)) {
-    console.log(relative(resolve(import.meta.dirname, '..'), path))
+    console.log(relative(root, path))
   }
 } catch (error) {
   console.error(`nightjar: ${sentenceOf(error)}`)

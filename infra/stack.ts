@@ -4,13 +4,19 @@ import { GcsBackend, TerraformStack } from 'cdktf'
 import type { Construct } from 'constructs'
 
 import { sharedName, stateBucketName } from '../core/names.ts'
+import { addAlarms, addBudget, addChannels } from './alarms.ts'
 import { enableApis } from './apis.ts'
 import { addBrokerFiles, addBuckets } from './buckets.ts'
 import type { Bundles } from './bundles.ts'
 import type { InfraConfig } from './config.ts'
 import { contextOf, labelsOf, type Context } from './context.ts'
+import { addDashboard } from './dashboard.ts'
 import { addFunctions } from './functions.ts'
 import { addAccounts, addRoles } from './identities.ts'
+import { addMachines } from './machines.ts'
+import { addNetwork } from './network.ts'
+import { addSchedule } from './schedule.ts'
+import { addSecrets } from './secrets.ts'
 import { addSubscriptions } from './subscriptions.ts'
 import { addTopics } from './topics.ts'
 import { addWarehouse } from './warehouse.ts'
@@ -36,6 +42,9 @@ export function createStack(
   enableApis(context)
   const roles = addRoles(context)
   const brokerFiles = addBrokerFiles(context)
+  const subnetwork = addNetwork(context)
+  const channels = addChannels(context)
+  addBudget(context, channels)
   for (const survey of config.surveys) {
     const here = contextOf(context, survey)
     const accounts = addAccounts(here)
@@ -44,6 +53,11 @@ export function createStack(
     const warehouse = addWarehouse(here, accounts)
     const functions = addFunctions(here, accounts, brokerFiles, bundles)
     addSubscriptions(here, topics, functions, accounts, warehouse)
+    addSecrets(here, accounts)
+    const machines = addMachines(here, accounts, roles, subnetwork, brokerFiles, bundles)
+    addSchedule(here, accounts, machines)
+    addDashboard(here)
+    addAlarms(here, channels)
   }
   return stack
 }

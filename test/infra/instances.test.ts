@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { production, skipWithoutPackages, synthesised, type Synthesised } from './stacks.ts'
+import {
+  production,
+  skipWithoutPackages,
+  synthesise,
+  synthesised,
+  type Synthesised,
+} from './stacks.ts'
 
 const options = { skip: skipWithoutPackages }
 
 /** Arguments by which Google tells one resource from another. */
-const naming = ['name', 'account_id', 'role_id', 'dataset_id', 'secret_id']
+const naming = ['name', 'account_id', 'role_id', 'dataset_id', 'secret_id', 'display_name']
 
 /** Names of everything that is made; services of Google are switched on and nobody's own. */
 function namesIn({ all }: Synthesised): Set<string> {
@@ -41,9 +47,7 @@ test('within an instance no name is made twice', options, async () => {
   const seen = new Map<string, string>()
   for (const { type, address, fields } of all) {
     if (type.includes('iam_') || type === 'google_bigquery_routine') continue
-    const own = ['name', 'account_id', 'role_id', 'table_id', 'service'].map(
-      (key) => fields[key] ?? '',
-    )
+    const own = [...naming, 'table_id', 'service', 'dashboard_json'].map((key) => fields[key] ?? '')
     const name = [type, fields['dataset_id'] ?? '', fields['bucket'] ?? '', ...own].join(' ')
     if (type === 'google_storage_notification') continue
     assert.equal(seen.get(name), undefined, `${address} and ${seen.get(name)}: ${name}`)
@@ -63,6 +67,6 @@ test(
 )
 
 test('two syntheses of the same configuration are the same bytes', options, async () => {
-  const [first, second] = [await synthesised(production), await synthesised(production)]
+  const [first, second] = [await synthesise(production), await synthesise(production)]
   assert.equal(first.text, second.text)
 })

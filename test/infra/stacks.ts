@@ -1,7 +1,7 @@
 /** Stacks as JSON, synthesised from a configuration with bundles that hold nothing. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 
 import type { Bundles } from '../../infra/bundles.ts'
 import type { InfraConfig } from '../../infra/config.ts'
@@ -38,12 +38,22 @@ export const packages = resolve(import.meta.dirname, '../../infra/node_modules')
 
 export const skipWithoutPackages = skipWithout(join(packages, 'cdktf'), '"make peers" installs it')
 
+const made = new Map<string, Promise<Synthesised>>()
+
+/** The stack of a configuration, synthesised once. */
+export function synthesised(config: InfraConfig): Promise<Synthesised> {
+  const key = JSON.stringify(config)
+  const known = made.get(key) ?? synthesise(config)
+  made.set(key, known)
+  return known
+}
+
 /** Synthesise one instance. */
-export async function synthesised(config: InfraConfig): Promise<Synthesised> {
-  const { synthesise } = await import('../../infra/synth.ts')
+export async function synthesise(config: InfraConfig): Promise<Synthesised> {
+  const stacks = await import('../../infra/synth.ts')
   const folder = mkdtempSync(join(tmpdir(), 'nightjar-infra-'))
   try {
-    const [, instance] = synthesise(config, bundlesOfNothing(folder), join(folder, 'out'))
+    const [, instance] = stacks.synthesise(config, bundlesOfNothing(folder), join(folder, 'out'))
     const text = instance?.text ?? ''
     const { resource } = JSON.parse(text) as { resource: Synthesised['resources'] }
     const all = Object.entries(resource).flatMap(([type, byId]) =>
@@ -56,12 +66,14 @@ export async function synthesised(config: InfraConfig): Promise<Synthesised> {
 }
 
 function bundlesOfNothing(folder: string): Bundles {
+  const put = (name: string): { path: string; name: string } => {
+    const path = join(folder, basename(name))
+    writeFileSync(path, name)
+    return { path, name }
+  }
   return {
-    of(stage) {
-      const name = `${stage}-0123456789abcdef.zip`
-      const path = join(folder, name)
-      writeFileSync(path, stage)
-      return { path, name }
-    },
+    of: (stage) => put(`${stage}-0123456789abcdef.zip`),
+    machine: () => put('machine-0123456789abcdef.tar.gz'),
+    file: (path) => put(path).path,
   }
 }

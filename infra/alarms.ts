@@ -1,0 +1,144 @@
+/** When a person is woken: each policy says in its text what to look at first. */
+import { BillingBudget } from '@cdktf/provider-google/lib/billing-budget/index.js'
+import { LoggingMetric } from '@cdktf/provider-google/lib/logging-metric/index.js'
+import { MonitoringAlertPolicy } from '@cdktf/provider-google/lib/monitoring-alert-policy/index.js'
+import { MonitoringNotificationChannel } from '@cdktf/provider-google/lib/monitoring-notification-channel/index.js'
+
+import { functionName, machineName, sharedName, subscriptionName } from '../core/names.ts'
+import { stages, stagesOf } from '../core/pipeline.ts'
+import { labelsOf, titleOf, type Context, type SurveyContext } from './context.ts'
+
+export type Channels = readonly MonitoringNotificationChannel[]
+
+export function addChannels({ stack, config }: Context): Channels {
+  return config.notify.map(
+    (address, index) =>
+      new MonitoringNotificationChannel(stack, `mail-${index}`, {
+        displayName: titleOf(config, address),
+        type: 'email',
+        labels: { email_address: address },
+        userLabels: labelsOf(config),
+      }),
+  )
+}
+
+export function addBudget({ stack, config }: Context, channels: Channels): void {
+  if (config.budget === undefined) return
+  const { billingAccount, monthlyDollars } = config.budget
+  new BillingBudget(stack, 'budget', {
+    billingAccount,
+    displayName: sharedName(config, 'budget'),
+    budgetFilter: {
+      projects: [`projects/${config.project}`],
+      labels: { application: 'nightjar' },
+    },
+    amount: { specifiedAmount: { currencyCode: 'USD', units: String(monthlyDollars) } },
+    thresholdRules: [0.5, 0.9, 1].map((thresholdPercent) => ({ thresholdPercent })),
+    allUpdatesRule: { monitoringNotificationChannels: channels.map(({ id }) => id) },
+  })
+}
+
+const minutes = (count: number): string => `${count * 60}s`
+
+export function addAlarms({ stack, at, labels }: SurveyContext, channels: Channels): void {
+  /** One condition over one kind of series: more than a number, for so long. */
+  function alarm(
+    key: string,
+    title: string,
+    advice: string,
+    condition: { filter: string; above: number; lasting: number; aligner: string },
+  ): void {
+    new MonitoringAlertPolicy(stack, `alarm-${at.survey}-${key}`, {
+      displayName: titleOf(at, title),
+      combiner: 'OR',
+      userLabels: labels,
+      notificationChannels: channels.map(({ id }) => id),
+      documentation: { content: advice, mimeType: 'text/markdown' },
+      alertStrategy: { autoClose: '86400s' },
+      conditions: [
+        {
+          displayName: title,
+          conditionThreshold: {
+            filter: condition.filter,
+            comparison: 'COMPARISON_GT',
+            thresholdValue: condition.above,
+            duration: minutes(condition.lasting),
+            aggregations: [{ alignmentPeriod: '60s', perSeriesAligner: condition.aligner }],
+          },
+        },
+      ],
+    })
+  }
+  const subscription = (name: string, metric: string): string =>
+    `resource.type = "pubsub_subscription" AND resource.labels.subscription_id = "${name}" AND metric.type = "pubsub.googleapis.com/subscription/${metric}"`
+
+  for (const stage of stagesOf(at.survey)) {
+    const name = subscriptionName(at, stages[stage].reads, stage)
+    alarm(
+      `backlog-${stage}`,
+      `${stage} is half an hour behind`,
+      `Its function fails or is throttled. \`nightjar doctor\`, then the logs of \`${functionName(at, stage)}\`.`,
+      {
+        filter: subscription(name, 'oldest_unacked_message_age'),
+        above: 1800,
+        lasting: 10,
+        aligner: 'ALIGN_MAX',
+      },
+    )
+  }
+  alarm(
+    'dead-letters',
+    'dead letters wait',
+    'What could not be handled is kept whole. `nightjar report` groups it by reason; `nightjar replay --dead-letter` sends it again when the cause is mended.',
+    {
+      filter: subscription(
+        subscriptionName(at, 'dead_letter', 'replay'),
+        'num_undelivered_messages',
+      ),
+      above: 100,
+      lasting: 10,
+      aligner: 'ALIGN_MAX',
+    },
+  )
+  alarm(
+    'ledger-table',
+    'the ledger does not reach its table',
+    'Nothing can be proven while it waits. See the subscription: its grants on the table, or a change of the table.',
+    {
+      filter: subscription(subscriptionName(at, 'ledger', 'table'), 'oldest_unacked_message_age'),
+      above: 1800,
+      lasting: 10,
+      aligner: 'ALIGN_MAX',
+    },
+  )
+
+  // What the conductor and the consumer say by themselves: events of their logs, counted.
+  const said = (key: string, filter: string, title: string, advice: string): void => {
+    const metric = new LoggingMetric(stack, `said-${at.survey}-${key}`, {
+      name: `${sharedName(at, at.survey)}/${key}`,
+      description: title,
+      filter,
+      metricDescriptor: { metricKind: 'DELTA', valueType: 'INT64', unit: '1' },
+    })
+    alarm(key, title, advice, {
+      filter: `resource.type = "gce_instance" AND metric.type = "logging.googleapis.com/user/${metric.name}"`,
+      above: 0,
+      lasting: 0,
+      aligner: 'ALIGN_DELTA',
+    })
+  }
+  const from = (which: 'consumer' | 'conductor'): string =>
+    `resource.type = "gce_instance" AND labels."compute.googleapis.com/resource_name" = "${machineName(at, which)}"`
+  said(
+    'night-unproven',
+    `${from('conductor')} AND jsonPayload.event = "night_moved" AND jsonPayload.to = ("incomplete" OR "failed")`,
+    'a night is not accounted for',
+    '`nightjar conductor report` names every missing alert; `nightjar replay --missing` sends exactly those again.',
+  )
+  said(
+    'consumer-failed',
+    `${from('consumer')} AND severity >= ERROR`,
+    'the consumer says that it cannot go on',
+    'systemd starts it again where it stood. Its last line says why: authentication, Kafka, or Pub/Sub.',
+  )
+}
