@@ -57,5 +57,5 @@ bundle: install ## make one bundle a stage, as Cloud Functions takes it, into di
 cloudnight: install ## run a night of 20,000 alerts through Google's emulators, killing on the way
 	@NIGHTJAR_NIGHT_ALERTS=20000 $(NODE) --test test/cloud/night.test.ts
 
-synth: install ## write the cloud stack as Terraform JSON
+synth: bundle ## write the cloud stack as Terraform JSON
 	@cd infra && npm ci --no-fund --no-audit --loglevel=error && ../$(NODE) main.ts

@@ -1,10 +1,9 @@
 /** When a person is woken: each policy says in its text what to look at first. */
 import { BillingBudget } from '@cdktf/provider-google/lib/billing-budget/index.js'
-import { LoggingMetric } from '@cdktf/provider-google/lib/logging-metric/index.js'
 import { MonitoringAlertPolicy } from '@cdktf/provider-google/lib/monitoring-alert-policy/index.js'
 import { MonitoringNotificationChannel } from '@cdktf/provider-google/lib/monitoring-notification-channel/index.js'
 
-import { functionName, machineName, sharedName, subscriptionName } from '../core/names.ts'
+import { functionName, sharedName, subscriptionName } from '../core/names.ts'
 import { stages, stagesOf } from '../core/pipeline.ts'
 import { labelsOf, titleOf, type Context, type SurveyContext } from './context.ts'
 
@@ -110,35 +109,5 @@ export function addAlarms({ stack, at, labels }: SurveyContext, channels: Channe
       lasting: 10,
       aligner: 'ALIGN_MAX',
     },
-  )
-
-  // What the conductor and the consumer say by themselves: events of their logs, counted.
-  const said = (key: string, filter: string, title: string, advice: string): void => {
-    const metric = new LoggingMetric(stack, `said-${at.survey}-${key}`, {
-      name: `${sharedName(at, at.survey)}/${key}`,
-      description: title,
-      filter,
-      metricDescriptor: { metricKind: 'DELTA', valueType: 'INT64', unit: '1' },
-    })
-    alarm(key, title, advice, {
-      filter: `resource.type = "gce_instance" AND metric.type = "logging.googleapis.com/user/${metric.name}"`,
-      above: 0,
-      lasting: 0,
-      aligner: 'ALIGN_DELTA',
-    })
-  }
-  const from = (which: 'consumer' | 'conductor'): string =>
-    `resource.type = "gce_instance" AND labels."compute.googleapis.com/resource_name" = "${machineName(at, which)}"`
-  said(
-    'night-unproven',
-    `${from('conductor')} AND jsonPayload.event = "night_moved" AND jsonPayload.to = ("incomplete" OR "failed")`,
-    'a night is not accounted for',
-    '`nightjar conductor report` names every missing alert; `nightjar replay --missing` sends exactly those again.',
-  )
-  said(
-    'consumer-failed',
-    `${from('consumer')} AND severity >= ERROR`,
-    'the consumer says that it cannot go on',
-    'systemd starts it again where it stood. Its last line says why: authentication, Kafka, or Pub/Sub.',
   )
 }

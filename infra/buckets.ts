@@ -116,7 +116,7 @@ export function addBuckets(
     'roles/storage.objectViewer',
   )
   grant('sncosmo', 'to-conductor', memberOf(accounts.conductor), 'roles/storage.objectViewer')
-  const plots = accounts.stages.get('salt2' as never)
+  const plots = accounts.stages.get('salt2')
   if (plots !== undefined) {
     grant('alert_avro_bucket', 'to-salt2', memberOf(plots), 'roles/storage.objectViewer')
   }

@@ -1,7 +1,7 @@
-/** What an operator looks at while alerts come in: by topic, by stage, by machine. */
+/** What an operator looks at while alerts come in: by topic and by stage. */
 import { MonitoringDashboard } from '@cdktf/provider-google/lib/monitoring-dashboard/index.js'
 
-import { functionName, machineName, subscriptionName, topicName } from '../core/names.ts'
+import { functionName, subscriptionName, topicName } from '../core/names.ts'
 import { stages, stagesOf, topicsOf } from '../core/pipeline.ts'
 import type { SurveyContext } from './context.ts'
 
@@ -20,8 +20,6 @@ export function addDashboard({ stack, at }: SurveyContext): void {
     `resource.type = "pubsub_subscription" AND resource.labels.subscription_id = "${id}" AND metric.type = "pubsub.googleapis.com/subscription/${metric}"`
   const run = (id: string, metric: string): string =>
     `resource.type = "cloud_run_revision" AND resource.labels.service_name = "${id}" AND metric.type = "run.googleapis.com/${metric}"`
-  const machine = (id: string, metric: string): string =>
-    `resource.type = "gce_instance" AND metadata.user_labels.application = "nightjar" AND metadata.system_labels.name = "${id}" AND metric.type = "compute.googleapis.com/instance/${metric}"`
 
   const names = stagesOf(at.survey)
   const readers = names.map((stage) => ({
@@ -30,7 +28,6 @@ export function addDashboard({ stack, at }: SurveyContext): void {
   }))
   readers.push({ name: 'ledger table', id: subscriptionName(at, 'ledger', 'table') })
   const dead = subscriptionName(at, 'dead_letter', 'replay')
-  const machines = [machineName(at, 'consumer'), machineName(at, 'conductor')]
 
   const charts: [string, Series[]][] = [
     [
@@ -82,22 +79,6 @@ export function addDashboard({ stack, at }: SurveyContext): void {
         name: stage,
         filter: run(functionName(at, stage), 'container/instance_count'),
         aligner: 'ALIGN_MAX',
-      })),
-    ],
-    [
-      'Processor of the machines',
-      machines.map((name) => ({
-        name,
-        filter: machine(name, 'cpu/utilization'),
-        aligner: 'ALIGN_MEAN',
-      })),
-    ],
-    [
-      'What the machines receive, bytes/s',
-      machines.map((name) => ({
-        name,
-        filter: machine(name, 'network/received_bytes_count'),
-        aligner: 'ALIGN_RATE',
       })),
     ],
   ]

@@ -1,5 +1,5 @@
 /**
- * Who may do what: a service account for each stage and program, with no more than it needs, and three
+ * Who may do what: a service account for each stage and program, with no more than it needs, and two
  * roles where Google's own are too wide.
  */
 import { ProjectIamCustomRole } from '@cdktf/provider-google/lib/project-iam-custom-role/index.js'
@@ -12,8 +12,6 @@ import { titleOf, type Context, type SurveyContext } from './context.ts'
 export interface Roles {
   /** Make objects and read them, but neither replace nor delete one. */
   archivist: ProjectIamCustomRole
-  /** Start, stop and look at machines. */
-  machinist: ProjectIamCustomRole
   /** Attach subscriptions of another project to a topic. */
   subscriber: ProjectIamCustomRole
 }
@@ -31,12 +29,6 @@ export function addRoles({ stack, config }: Context): Roles {
       'storage.objects.create',
       'storage.objects.get',
       'storage.objects.list',
-    ]),
-    machinist: role('machinist', 'start and stop machines', [
-      'compute.instances.get',
-      'compute.instances.start',
-      'compute.instances.stop',
-      'compute.instances.setMetadata',
     ]),
     subscriber: role('subscriber', 'attach subscriptions', [
       'pubsub.topics.attachSubscription',

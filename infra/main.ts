@@ -17,7 +17,7 @@ try {
   const file = process.env['NIGHTJAR_DEPLOYMENT'] ?? resolve(import.meta.dirname, 'example.toml')
   const config = checkConfig(parse(readFileSync(file, 'utf8')), process.env)
   const root = resolve(import.meta.dirname, '..')
-  const bundles = bundlesIn(resolve(root, 'dist/functions'), root)
+  const bundles = bundlesIn(resolve(root, 'dist/functions'))
   const outdir = resolve(import.meta.dirname, 'cdktf.out')
   for (const { path } of synthesise(config, bundles, outdir)) {
     console.log(relative(root, path))

@@ -13,10 +13,6 @@ import { contextOf, labelsOf, type Context } from './context.ts'
 import { addDashboard } from './dashboard.ts'
 import { addFunctions } from './functions.ts'
 import { addAccounts, addRoles } from './identities.ts'
-import { addMachines } from './machines.ts'
-import { addNetwork } from './network.ts'
-import { addSchedule } from './schedule.ts'
-import { addSecrets } from './secrets.ts'
 import { addSubscriptions } from './subscriptions.ts'
 import { addTopics } from './topics.ts'
 import { addWarehouse } from './warehouse.ts'
@@ -42,7 +38,6 @@ export function createStack(
   enableApis(context)
   const roles = addRoles(context)
   const brokerFiles = addBrokerFiles(context)
-  const subnetwork = addNetwork(context)
   const channels = addChannels(context)
   addBudget(context, channels)
   for (const survey of config.surveys) {
@@ -53,9 +48,6 @@ export function createStack(
     const warehouse = addWarehouse(here, accounts)
     const functions = addFunctions(here, accounts, brokerFiles, bundles)
     addSubscriptions(here, topics, functions, accounts, warehouse)
-    addSecrets(here, accounts)
-    const machines = addMachines(here, accounts, roles, subnetwork, brokerFiles, bundles)
-    addSchedule(here, accounts, machines)
     addDashboard(here)
     addAlarms(here, channels)
   }

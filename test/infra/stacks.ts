@@ -22,10 +22,8 @@ export const production: InfraConfig = {
   region: 'us-central1',
   zone: 'us-central1-a',
   surveys: ['ztf', 'lsst'],
-  streams: 'docs/nightjar.toml',
   retentionDays: 7,
   maxInstances: 20,
-  machineType: 'e2-small',
   archive: { nearlineAfterDays: 30, archiveAfterDays: 365 },
   subscribers: ['group:brokers@example.org'],
   analysts: ['group:astronomers@example.org'],
@@ -73,7 +71,5 @@ function bundlesOfNothing(folder: string): Bundles {
   }
   return {
     of: (stage) => put(`${stage}-0123456789abcdef.zip`),
-    machine: () => put('machine-0123456789abcdef.tar.gz'),
-    file: (path) => put(path).path,
   }
 }
