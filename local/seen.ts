@@ -28,9 +28,11 @@ export function openSeenEvents(
     mkdirSync(folder, { recursive: true })
     if (!statSync(folder).isDirectory()) throw new Error('it is no folder')
     database = new DatabaseSync(join(folder, 'voevents.sqlite'))
+    // Not synced event by event: a process that is killed forgets nothing, and a machine that loses its
+    // power the last few, which may then be accepted twice.
     database.exec(`
       PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = FULL;
+      PRAGMA synchronous = NORMAL;
       PRAGMA busy_timeout = 5000;
       CREATE TABLE IF NOT EXISTS seen (identity TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
     `)

@@ -1,7 +1,7 @@
 /** What was accepted before: the guard against loops, and against an author's second try. */
 export interface SeenStore {
   has(identity: string): boolean
-  /** Durable when it returns. */
+  /** When it returns, the end of the process does not forget it. */
   add(identity: string, at: Date): void
   close(): void
 }
