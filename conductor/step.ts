@@ -164,6 +164,8 @@ function revive(record: NightRecord, { topic, consumer }: Observations, why: str
   if (consumer !== 'stopped' || topic?.state === 'expired' || topic?.state === 'absent') {
     return stay(record, why)
   }
+  // Whoever decided to start it died before that was done: it did not stop, it never ran.
+  if (record.pending.some((left) => left.do === 'start_consumer')) return stay(record, why)
   const told = alarm(
     record,
     'consumer_stopped',

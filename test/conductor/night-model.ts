@@ -66,6 +66,8 @@ export interface World {
   processed: Map<string, Set<string>>
   /** What a stage has swallowed without a word: only a replay brings it back. */
   swallowed: Map<string, Set<string>>
+  /** Occurrences that retention deleted before the consumer came: nobody ever has them. */
+  lost: Set<string>
   store: Store
   closings: Closing[]
   acts: string[]
@@ -88,6 +90,7 @@ export function createWorld(now: number): World {
     dead: new Set(),
     processed: new Map(stageNames.map((name) => [name, new Set()])),
     swallowed: new Map(stageNames.map((name) => [name, new Set()])),
+    lost: new Set(),
     store: memoryStore(),
     closings: [],
     acts: [],
@@ -110,6 +113,11 @@ export function produce(world: World, count: number): void {
 export function work(world: World, loses = 0): void {
   const { highs } = world
   if (world.consumer === 'running' && world.reachable && highs !== null) {
+    for (const [partition, low] of world.lows.entries()) {
+      for (let offset = world.committed[partition] ?? 0; offset < low; offset++) {
+        world.lost.add(`${partition}/${offset}`)
+      }
+    }
     world.committed = highs.map((high, partition) =>
       Math.max(high, world.committed[partition] ?? 0),
     )
@@ -119,6 +127,7 @@ export function work(world: World, loses = 0): void {
   for (const name of stageNames) {
     if (world.dead.has(name)) continue
     for (const occurrence of occurrences(world)) {
+      if (world.lost.has(occurrence)) continue
       const done = world.processed.get(name)
       const gone = world.swallowed.get(name)
       if (done?.has(occurrence) === true || gone?.has(occurrence) === true) continue
