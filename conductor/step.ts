@@ -236,6 +236,11 @@ function fromEnd(record: NightRecord, seen: Observations, now: number, rules: Ni
       return open({ ...record, late: true }, 'reopened', now, 'alerts came after the end', rules)
     }
   }
+  if (record.state === 'failed' && record.ends.length === 0 && topic !== undefined) {
+    const kept = now <= record.dawn + rules.retention
+    const none = topic.state === 'absent' || topic.state === 'empty'
+    if (kept && none) return endEmpty(record, now, `Kafka is back, and the topic is ${topic.state}`)
+  }
   if (record.state === 'incomplete' && audit !== undefined) {
     const audited = { ...record, auditedAt: now }
     if (topic !== undefined && proves(audit, record, topic.ends)) {

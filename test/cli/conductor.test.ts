@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
 
 import { openHomeQueries } from '../../cli/door.ts'
 import { darkness } from '../../conductor/darkness.ts'
@@ -36,13 +40,18 @@ test(
       )
     const isLate = ({ partition, offset }: Truth): boolean => offset > lastOf(partition) - 8
     let kafka: Kafka
+    let hook: Server
+    const posted: { key?: string; text?: string }[] = []
     let offset = 0
 
     const conductor = (verb: string, ...words: string[]) =>
       runHere(
         ['conductor', verb, '--home', home, '--config', config, '--night', night.night, ...words],
         {
-          env: { PATH: process.env['PATH'] ?? '' },
+          env: {
+            PATH: process.env['PATH'] ?? '',
+            HOOK: `http://127.0.0.1:${(hook.address() as AddressInfo).port}/`,
+          },
           now: () => new Date(Date.now() + offset),
         },
       )
@@ -58,6 +67,15 @@ test(
 
     before(async () => {
       kafka = await startKafka()
+      hook = createServer((request, response) => {
+        let body = ''
+        request.setEncoding('utf8').on('data', (text: string) => (body += text))
+        request.on('end', () => {
+          posted.push(JSON.parse(body) as { key?: string })
+          response.end()
+        })
+      }).listen(0, '127.0.0.1')
+      await once(hook, 'listening')
       writeFileSync(
         config,
         `[streams.ztf]
@@ -71,6 +89,7 @@ stable = "2s"
 settle = "2s"
 drain_limit = "2m"
 audit_limit = "2m"
+webhook = { env = "HOOK" }
 `,
       )
       await prepareHome(home)
@@ -81,6 +100,7 @@ audit_limit = "2m"
     after(async () => {
       const pid = owner()
       if (pid !== undefined) process.kill(pid, 'SIGKILL')
+      hook.close()
       await kafka.stop()
       rmSync(dir, { recursive: true })
     })
@@ -110,6 +130,10 @@ audit_limit = "2m"
         while (owner() !== undefined) await new Promise((resolve) => setTimeout(resolve, 20))
         assert.ok((await tickOnce()).done.some(({ do: what }) => what === 'start_consumer'))
         assert.ok(owner() !== undefined && owner() !== first)
+        assert.deepEqual(
+          posted.map(({ key }) => key),
+          ['consumer_stopped'],
+        )
         const shown = await conductor('status')
         assert.match(shown.out, /^consumer +running$/m)
         assert.match(shown.out, /^topic +has data$/m)
@@ -148,7 +172,7 @@ audit_limit = "2m"
       await ground.close()
       // What a live consumer cannot say of itself: that the topic was read to its end.
       const once = ['--home', home, '--config', config, '--night', night.night, '--once', '--json']
-      const ended = await runHere(['consume', ...once])
+      const ended = await runHere(['consume', ...once], { env: { HOOK: 'http://127.0.0.1:1/' } })
       assert.equal((JSON.parse(ended.out) as { records: number }).records, 0)
       await verifyHome(home, night)
       const audited = await runHere(['audit', '--home', home, '--night', night.night, '--json'])
@@ -204,23 +228,11 @@ audit_limit = "2m"
       { skip: existsSync(chromium) ? false : 'needs chromium' },
       async () => {
         const [page] = (await conductor('report')).out.trim().split('\n')
-        const dom = execFileSync(
+        const words = ['--headless=new', '--no-sandbox', '--disable-gpu', '--dump-dom']
+        const { stdout: dom } = await promisify(execFile)(
           chromium,
-          [
-            ...[
-              '--headless=new',
-              '--no-sandbox',
-              '--disable-gpu',
-              `--user-data-dir=${dir}/chromium`,
-            ],
-            ...['--virtual-time-budget=5000', '--dump-dom', `file://${page}`],
-          ],
-          {
-            encoding: 'utf8',
-            timeout: 120_000,
-            stdio: ['ignore', 'pipe', 'ignore'],
-            maxBuffer: 64 << 20,
-          },
+          [...words, `--user-data-dir=${dir}/chromium`, `file://${page}`],
+          { timeout: 120_000, maxBuffer: 64 << 20 },
         )
         assert.match(dom, /<h1>ZTF 2026-11-21<\/h1>/)
         assert.match(dom, /<figure><img /)
