@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -19,6 +19,7 @@ import { homeAt, runningBroker } from '../../local/home.ts'
 import type { Truth } from '../../simulator/truth.ts'
 import { skipWithoutKafka, startKafka, type Kafka } from '../consumer/kafka/broker.ts'
 import { loadNight } from '../consumer/kafka/night.ts'
+import { skipWithout } from '../data.ts'
 import { makeNight, runHere } from '../night/harness.ts'
 import { prepareHome, verifyHome } from '../night/verify.ts'
 
@@ -222,10 +223,27 @@ webhook = { env = "HOOK" }
       assert.match(readFileSync(page ?? '', 'utf8'), /Complete: each of [\d,]+ occurrences/)
     })
 
+    await t.test('watch shows a night line by line, and returns when it has ended', async () => {
+      const { out, status } = await conductor('watch')
+      assert.equal(status, 0)
+      assert.match(out, /^[\d:]{8} · complete · topic has data · lag 0 · consumer stopped · /)
+      assert.match(out, / · audit: nothing missing\n$/)
+    })
+
+    await t.test('a person ends a night for which no topic came', async () => {
+      const before = await conductor('end', '--night', '20261122', '--dry-run')
+      assert.match(before.out, /^idle → no_alerts: asked to end$/m)
+      const { out, status } = await conductor('end', '--night', '20261122')
+      assert.equal(status, 0)
+      assert.equal(out, 'no_alerts: asked to end\n')
+      const [page] = (await conductor('report', '--night', '20261122')).out.trim().split('\n')
+      assert.match(readFileSync(page ?? '', 'utf8'), /No alerts came this night/)
+    })
+
     const chromium = '/usr/bin/chromium'
     await t.test(
       'a browser shows the report whole',
-      { skip: existsSync(chromium) ? false : 'needs chromium' },
+      { skip: skipWithout(chromium, 'run make peers') },
       async () => {
         const [page] = (await conductor('report')).out.trim().split('\n')
         const words = ['--headless=new', '--no-sandbox', '--disable-gpu', '--dump-dom']
