@@ -9,6 +9,7 @@ import { waitForTopic, type TopicReport } from '../consumer/kafka/topics.ts'
 import { NightjarError } from '../core/errors.ts'
 import { channelTopicName, topicGroup } from '../core/names.ts'
 import { runCloudIntake, withCloud, type CloudOptions } from './cloud.ts'
+import { controlled, withControl, type ControlOptions } from './control.ts'
 import { parseDuration } from './duration.ts'
 import { positive, withHome, type HomeOptions } from './embedded.ts'
 import {
@@ -27,7 +28,7 @@ import { runSession, type Session, type Taken } from './session.ts'
 import { relayTo } from './wiring.ts'
 import type { World } from './world.ts'
 
-interface ConsumeOptions extends HomeOptions, StreamOptions, CloudOptions {
+interface ConsumeOptions extends HomeOptions, StreamOptions, ControlOptions, CloudOptions {
   wait?: boolean
   deadline: number
   once?: boolean
@@ -53,7 +54,7 @@ export function consumeCommand(world: World): Command {
     .option('--once', 'end at the topic’s end of now, finish every stage, and audit')
     .option('--rate <n>', 'alerts a second at most', positive('rate'))
     .option('--json', 'print the summary as JSON')
-  return withCloud(withMetrics(withStream(withHome(command, world))))
+  return withCloud(withControl(withMetrics(withStream(withHome(command, world)))))
     .addHelpText(
       'after',
       `
@@ -68,7 +69,9 @@ Examples:
   $ nightjar consume --brokers localhost:9092 --topic ztf_20261121_programid1 --once
   $ nightjar consume --cloud --project my-project --night 20261121 --wait`,
     )
-    .action((options: ConsumeOptions) => consume(world, options))
+    .action((options: ConsumeOptions) =>
+      controlled(world, options, (asked) => consume(asked, options)),
+    )
 }
 
 async function consume(world: World, options: ConsumeOptions): Promise<void> {

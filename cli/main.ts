@@ -20,6 +20,7 @@ import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
 import { schemasCommand } from './schemas.ts'
 import { sendvoCommand } from './sendvo.ts'
+import { signalCommand } from './signal.ts'
 import { simulateCommand } from './simulate.ts'
 import { statusCommand } from './status.ts'
 import { subscribeCommand } from './subscribe.ts'
@@ -45,6 +46,7 @@ const verbs = [
   schemasCommand,
   gatewayCommand,
   sendvoCommand,
+  signalCommand,
   feedCommand,
   keysCommand,
   doctorCommand,

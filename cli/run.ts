@@ -7,6 +7,7 @@ import { NightjarError } from '../core/errors.ts'
 import { kafkaTopicName } from '../core/names.ts'
 import { nightOfDate, nightOfTopic, type Night } from '../core/night.ts'
 import { runCloudSession, withCloud, type CloudOptions } from './cloud.ts'
+import { controlled, withControl, type ControlOptions } from './control.ts'
 import { parseDuration } from './duration.ts'
 import { nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
 import { withMetrics, type Address } from './metrics.ts'
@@ -14,7 +15,7 @@ import { runSession, type Session, type Taken } from './session.ts'
 import { relayTo } from './wiring.ts'
 import type { World } from './world.ts'
 
-interface RunOptions extends HomeOptions, CloudOptions {
+interface RunOptions extends HomeOptions, CloudOptions, ControlOptions {
   from?: string[]
   night?: Night
   rate?: number
@@ -40,7 +41,7 @@ export function runCommand(world: World): Command {
     .option('--rate <n>', 'alerts a second at most', positive('rate'))
     .option('--once', 'take in what is there, finish every stage, audit, and end')
     .option('--json', 'print the summary as JSON')
-  return withCloud(withMetrics(withHome(command, world)))
+  return withCloud(withControl(withMetrics(withHome(command, world))))
     .addOption(
       new Option(
         '--patience <time>',
@@ -59,7 +60,7 @@ Examples:
   $ nightjar run --from https://ztf.uw.edu/alerts/public/ztf_public_20181128.tar.gz --once
   $ nightjar run --cloud --project my-project --instance rc1 --from night --once`,
     )
-    .action((options: RunOptions) => run(world, options))
+    .action((options: RunOptions) => controlled(world, options, (asked) => run(asked, options)))
 }
 
 async function run(world: World, options: RunOptions): Promise<void> {

@@ -44,12 +44,18 @@ const frameLingerMs = 20
 const maxSocketPathBytes = 100
 
 /** Where the door of a home is: in it, or where its path is too long for a socket, in the temporary folder. */
-export function doorPath(home: string): string {
-  const path = join(resolve(home), 'door.sock')
+export const doorPath = (home: string): string => socketPath(home, 'door')
+
+/** Where the broker of a home takes control messages. */
+export const controlPath = (home: string): string => socketPath(home, 'control')
+
+function socketPath(home: string, name: 'door' | 'control'): string {
+  const path = join(resolve(home), `${name}.sock`)
   if (Buffer.byteLength(path) <= maxSocketPathBytes) return path
   const real = existsSync(home) ? realpathSync(home) : resolve(home)
   const hash = createHash('sha256').update(real).digest('hex').slice(0, 16)
-  return join(tmpdir(), `nightjar-${process.getuid?.() ?? 0}-${hash}.sock`)
+  const kind = name === 'door' ? '' : `${name}-`
+  return join(tmpdir(), `nightjar-${kind}${process.getuid?.() ?? 0}-${hash}.sock`)
 }
 
 /**

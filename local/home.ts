@@ -7,6 +7,7 @@
  *     warehouse.duckdb   the tables
  *     schemas/           schemas met since, and what the schema gate said
  *     run.pid            the process of the running broker, if one runs
+ *     control.sock       where that process takes control messages
  */
 import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'

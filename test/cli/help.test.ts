@@ -50,6 +50,8 @@ Commands:
   gateway                            Open a door for peers that speak another protocol, onto the
                                      topics of a home.
   sendvo [options] <target> <event>  Send a VOEvent to a broker (VTP), and wait for its receipt.
+  signal [options] <message>         Send a control message to a running program, and print its
+                                     answer.
   feed                               Publish to, or subscribe to, the channels of any hpfeeds
                                      broker.
   keys                               Manage who may publish and subscribe at a gateway; a change
@@ -74,20 +76,23 @@ Run the whole broker here: take alerts in, archive them, store them as rows, pic
 transients, fit supernovae to them, and keep the ledger of what became of each.
 
 Options:
-  --from <path...>     folders, .avro files, .tar.gz archives, or URLs of archives
-  --night <date>       UTC date of the night that files without one belong to
-  --rate <n>           alerts a second at most
-  --once               take in what is there, finish every stage, audit, and end
-  --json               print the summary as JSON
-  --home <dir>         folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
-  --survey <name>      whose alerts (choices: "ztf", "lsst", default: "ztf")
-  --metrics <address>  serve /metrics and /healthz at a port of this machine, or host:port
-  --cloud              on Google Cloud, or its emulators, instead of a home directory
-  --project <id>       the project; GOOGLE_CLOUD_PROJECT if absent
-  --instance <name>    a test instance; production if absent
-  --patience <time>    with --cloud and --once: how long to wait for what is missing, 3m if absent
-  --stages <names>     with --cloud: these alone, or "none" where functions serve them
-  -h, --help           display help for command
+  --from <path...>      folders, .avro files, .tar.gz archives, or URLs of archives
+  --night <date>        UTC date of the night that files without one belong to
+  --rate <n>            alerts a second at most
+  --once                take in what is there, finish every stage, audit, and end
+  --json                print the summary as JSON
+  --home <dir>          folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>       whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --metrics <address>   serve /metrics and /healthz at a port of this machine, or host:port
+  --control <endpoint>  also take control messages there, such as tcp:port=4041 or
+                        udp:127.0.0.1:4041; beyond this machine only with NIGHTJAR_CONTROL_SECRET;
+                        repeatable
+  --cloud               on Google Cloud, or its emulators, instead of a home directory
+  --project <id>        the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>     a test instance; production if absent
+  --patience <time>     with --cloud and --once: how long to wait for what is missing, 3m if absent
+  --stages <names>      with --cloud: these alone, or "none" where functions serve them
+  -h, --help            display help for command
 
 Ctrl-C finishes what is under way and ends; a second one ends at once, and the next start goes on
 where this one stood. With --once the exit status is 0 only if no alert is missing.
@@ -238,6 +243,9 @@ Options:
   --nights <from..to>     several nights, 20261119..20261121
   --topic <name...>       Kafka topics by their exact names, instead of a night’s
   --metrics <address>     serve /metrics and /healthz at a port of this machine, or host:port
+  --control <endpoint>    also take control messages there, such as tcp:port=4041 or
+                          udp:127.0.0.1:4041; beyond this machine only with NIGHTJAR_CONTROL_SECRET;
+                          repeatable
   --cloud                 on Google Cloud, or its emulators, instead of a home directory
   --project <id>          the project; GOOGLE_CLOUD_PROJECT if absent
   --instance <name>       a test instance; production if absent
@@ -347,7 +355,16 @@ test('every verb that nightjar --help lists has help of its own', async () => {
   const verbs = [...out.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb ?? '')
   assert.deepEqual(
     verbs.sort(),
-    [...Object.keys(helps), 'cost', 'doctor', 'inspect', 'schemas', 'sendvo', 'simulate'].sort(),
+    [
+      ...Object.keys(helps),
+      'cost',
+      'doctor',
+      'inspect',
+      'schemas',
+      'sendvo',
+      'signal',
+      'simulate',
+    ].sort(),
   )
   for (const verb of verbs) {
     const help = await runHere([verb, '--help'])
