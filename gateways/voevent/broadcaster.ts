@@ -11,7 +11,7 @@ import { readDocuments } from './conversation.ts'
 import { parseDocument, type Document } from './document.ts'
 import { createFilters, noFilters, type Filters } from './filters.ts'
 import { formatFrame, mostDocumentBytes } from './frame.ts'
-import { formatTransport } from './transport.ts'
+import { countedRole, formatTransport } from './transport.ts'
 
 export interface BroadcasterOptions {
   localIvo: string
@@ -40,9 +40,14 @@ interface Peer {
   alive: number
   /** Events that were sent and not acknowledged. */
   owed: number
+  /** Acknowledgements since the last tick. */
+  acked: number
 }
 
-/** A peer with so many unacknowledged events at a tick is let go, as Comet does. */
+/**
+ * A peer with so many unacknowledged events at a tick is let go, as Comet does; but not one that has
+ * acknowledged others since the last: in a burst, many are on their way to a peer in the best of health.
+ */
 const mostOwed = 10
 
 export function createBroadcaster(options: BroadcasterOptions): Broadcaster {
@@ -68,15 +73,28 @@ export function createBroadcaster(options: BroadcasterOptions): Broadcaster {
     )
     for (const peer of peers) {
       if (peer.alive > 0) drop(peer, 'it appears to be dead')
-      else if (peer.owed >= mostOwed) drop(peer, 'it does not acknowledge events')
+      else if (peer.owed >= mostOwed && peer.acked === 0)
+        drop(peer, 'it does not acknowledge events')
       else {
         peer.alive++
+        peer.acked = 0
         write(peer, frame)
       }
     }
   }
 
+  /** Take one off what a peer has not answered yet. */
+  function count(peer: Peer, role: 'ack' | 'iamalive'): void {
+    if (role === 'iamalive') peer.alive = Math.max(0, peer.alive - 1)
+    else {
+      peer.owed = Math.max(0, peer.owed - 1)
+      peer.acked++
+    }
+  }
+
   function hear(peer: Peer, bytes: Buffer): void {
+    const plain = countedRole(bytes)
+    if (plain !== undefined) return count(peer, plain)
     let document: Document
     try {
       document = parseDocument(bytes)
@@ -92,10 +110,8 @@ export function createBroadcaster(options: BroadcasterOptions): Broadcaster {
     }
     switch (head.role) {
       case 'iamalive':
-        peer.alive = Math.max(0, peer.alive - 1)
-        break
       case 'ack':
-        peer.owed = Math.max(0, peer.owed - 1)
+        count(peer, head.role)
         break
       case 'nak':
         drop(peer, `it refused an event: ${head.result ?? 'it does not say why'}`)
@@ -119,7 +135,7 @@ export function createBroadcaster(options: BroadcasterOptions): Broadcaster {
 
   return {
     accept(socket, name) {
-      const peer: Peer = { name, socket, filters: noFilters, alive: 0, owed: 0 }
+      const peer: Peer = { name, socket, filters: noFilters, alive: 0, owed: 0, acked: 0 }
       peers.add(peer)
       log('subscriber_came', { peer: name })
       socket.on('error', () => drop(peer, 'its connection broke'))

@@ -37,6 +37,19 @@ export function formatTransport({
   )
 }
 
+/** A message by its first tag, for those that say all by their role. */
+const counted =
+  /^\s*(?:<\?xml[^>]*\?>\s*)?<(?:[\w.-]+:)?Transport(?=\s)[^<>]*\srole\s*=\s*["'](ack|iamalive)["']/
+
+/**
+ * `ack` or `iamalive`, where a message plainly begins as one; `undefined` leaves it to the parser. A broker
+ * is sent a hundred of them for each event that it sends to a hundred subscribers, and only counts them.
+ */
+export function countedRole(bytes: Buffer): 'ack' | 'iamalive' | undefined {
+  const [, role] = counted.exec(bytes.toString('latin1', 0, 1024)) ?? []
+  return role === 'ack' || role === 'iamalive' ? role : undefined
+}
+
 /** Text as XML content or attribute; control characters that XML cannot hold become spaces. */
 export function escapeXml(text: string): string {
   return text

@@ -8,7 +8,7 @@ import { XmlDocument, XsdValidator } from 'libxml2-wasm'
 import { parseDocument } from '../../../gateways/voevent/document.ts'
 import { identityOf } from '../../../gateways/voevent/identity.ts'
 import { testEvent } from '../../../gateways/voevent/test-event.ts'
-import { escapeXml, formatTransport } from '../../../gateways/voevent/transport.ts'
+import { countedRole, escapeXml, formatTransport } from '../../../gateways/voevent/transport.ts'
 import { dataDir, skipWithoutData } from '../../data.ts'
 import { made } from './events.ts'
 
@@ -309,4 +309,26 @@ test('the identity of an event does not hang on what stands around its root; tha
 
 test('escapeXml() leaves nothing that ends an attribute or an element, and nothing XML cannot hold', () => {
   assert.equal(escapeXml('a<b>&"c"\n\0'), 'a&lt;b&gt;&amp;&quot;c&quot;&#10; ')
+})
+
+test('countedRole() knows acks and signs of life of every peer at a glance, and nothing else', () => {
+  const at = new Date()
+  const origin = 'ivo://org.example/x'
+  for (const role of ['ack', 'iamalive'] as const) {
+    assert.equal(countedRole(formatTransport({ role, origin, at })), role)
+    // As pygcn writes it.
+    const pygcn = `<?xml version='1.0' encoding='UTF-8'?><trn:Transport role="${role}" version="1.0" xmlns:trn="http://telescope-networks.org/schema/Transport/v1.1"><Origin>x</Origin></trn:Transport>`
+    assert.equal(countedRole(Buffer.from(pygcn)), role)
+  }
+  assert.equal(countedRole(formatTransport({ role: 'nak', origin, at })), undefined)
+  assert.equal(countedRole(formatTransport({ role: 'authenticate', origin, at })), undefined)
+  assert.equal(countedRole(made()), undefined)
+  for (const text of [
+    '',
+    '<Transport',
+    '<Transport><x role="ack"/></Transport>',
+    '<!-- <Transport role="ack"> --><y/>',
+  ]) {
+    assert.equal(countedRole(Buffer.from(text)), undefined, text)
+  }
 })

@@ -320,6 +320,18 @@ test('a subscriber that acknowledges nothing is let go at ten events, one that r
   await refuses.ended
 })
 
+test('a subscriber that acknowledges what it can is kept, though a burst is on its way to it at a tick', async () => {
+  const { broadcaster, endpoint } = await broadcasterWith({ aliveMs: 200 })
+  const busy = await peerOf(endpoint)
+  busy.socket.on('data', () => say(busy.socket, 'iamalive'))
+  for (let round = 0; round < 10; round++) {
+    for (let i = 0; i < 20; i++) broadcaster.send(made())
+    say(busy.socket, 'ack')
+    await pause(60)
+  }
+  assert.equal(broadcaster.subscribers(), 1)
+})
+
 test('garbage from a subscriber is forgiven', async () => {
   const { broadcaster, endpoint } = await broadcasterWith()
   const peer = await peerOf(endpoint)
