@@ -181,6 +181,20 @@ async function run(world: World, options: VoeventOptions, self: Command): Promis
     if (options.topic === voeventTopic) await tableSubscription(ground)
     const subscribeAs = (name: string, to: string) =>
       openSubscription({ journal, messages, topic: to, name, filter: '' })
+    const { config } = options
+    const kafka = { world, log, ...(config !== undefined && { config }) }
+    const failures: Promise<never>[] = []
+    if (options.toKafka.length > 0) {
+      const { startKafkaOut } = await import('./voevent-kafka.ts')
+      const writing = await startKafkaOut({
+        ...kafka,
+        streams: options.toKafka,
+        subscribe: (reader) =>
+          subscribeAs(`${topicName}-${options.name}-kafka-${reader}`, topicName),
+      })
+      opened.unshift(writing)
+      failures.push(writing.failed)
+    }
     const gateway = await openGateway({
       ...(options.localIvo !== undefined && { localIvo: options.localIvo }),
       receive,
@@ -209,24 +223,14 @@ async function run(world: World, options: VoeventOptions, self: Command): Promis
         await startBridges({ ground, alerts, name, localIvo, gateway, subscribeAs, log }),
       )
     }
-    const failures: Promise<never>[] = [gateway.failed]
-    if (options.fromKafka.length + options.toKafka.length > 0) {
-      const { startKafkaBridges } = await import('./voevent-kafka.ts')
-      const bridges = await startKafkaBridges({
-        world,
-        ...(options.config !== undefined && { config: options.config }),
-        ground,
-        from: options.fromKafka,
-        to: options.toKafka,
-        gateway,
-        subscribe: (name) => subscribeAs(`${topicName}-${options.name}-kafka-${name}`, topicName),
-        log,
-      })
-      opened.unshift(bridges)
-      failures.push(bridges.failed)
+    if (options.fromKafka.length > 0) {
+      const { startKafkaIn } = await import('./voevent-kafka.ts')
+      const taking = await startKafkaIn({ ...kafka, streams: options.fromKafka, ground, gateway })
+      opened.unshift(taking)
+      failures.push(taking.failed)
     }
     createLog(world)('gateway_started', { gateway: 'voevent', listening: [...gateway.listening] })
-    await Promise.race([aborted(world.signal), ...failures])
+    await Promise.race([aborted(world.signal), gateway.failed, ...failures])
   } finally {
     for (const one of opened) await one.close()
   }

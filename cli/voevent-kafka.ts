@@ -20,29 +20,42 @@ export interface KafkaBridgesOptions {
   world: World
   /** The file that configures the streams. */
   config?: string
-  ground: Ground
   /** Streams by their names in the configuration. */
-  from: readonly string[]
-  to: readonly string[]
-  gateway: Gateway
-  /** A subscription of our own to the topic of events. */
-  subscribe(stream: string): Promise<Subscription>
+  streams: readonly string[]
   log: Log
 }
 
-/** Start them. Rejects where a stream is not configured, or does not answer. */
-export async function startKafkaBridges(options: KafkaBridgesOptions): Promise<Running> {
-  const { world, from, to } = options
-  const config = await loadConfig(world, options.config)
+export interface InOptions extends KafkaBridgesOptions {
+  ground: Ground
+  gateway: Gateway
+}
+
+export interface OutOptions extends KafkaBridgesOptions {
+  /** A subscription of our own to the topic of events, by the name of its reader. */
+  subscribe(reader: string): Promise<Subscription>
+}
+
+/** Take in what comes on streams. Rejects where one is not configured, or does not answer. */
+export const startKafkaIn = (options: InOptions): Promise<Running> =>
+  startEach(options, (chosen, topic) => startIn(chosen, topic, options))
+
+/**
+ * Write every event to streams. To be started before the first door opens: a subscription sees what is
+ * published after it is made.
+ */
+export const startKafkaOut = (options: OutOptions): Promise<Running> =>
+  startEach(options, (chosen, topic) => startOut(chosen, topic, options))
+
+async function startEach(
+  { world, config: file, streams }: KafkaBridgesOptions,
+  start: (chosen: ChosenStream, topic: string) => Promise<Running>,
+): Promise<Running> {
+  const config = await loadConfig(world, file)
   const running: Running[] = []
   try {
-    for (const name of from) {
+    for (const name of streams) {
       const chosen = { config, stream: streamOf(config, name) }
-      for (const topic of topicsOf(chosen)) running.push(await startIn(chosen, topic, options))
-    }
-    for (const name of to) {
-      const chosen = { config, stream: streamOf(config, name) }
-      for (const topic of topicsOf(chosen)) running.push(await startOut(chosen, topic, options))
+      for (const topic of topicsOf(chosen)) running.push(await start(chosen, topic))
     }
   } catch (error) {
     for (const one of running) await one.close()
@@ -73,7 +86,7 @@ const peerOf = (topic: string): string => `kafka:${topic}`
 async function startIn(
   chosen: ChosenStream,
   topic: string,
-  { ground, gateway, log }: KafkaBridgesOptions,
+  { ground, gateway, log }: InOptions,
 ): Promise<Running> {
   const peer = peerOf(topic)
   const source = await openKafkaSource({
@@ -120,14 +133,14 @@ async function startIn(
 async function startOut(
   chosen: ChosenStream,
   topic: string,
-  { subscribe, log }: KafkaBridgesOptions,
+  { subscribe, log }: OutOptions,
 ): Promise<Running> {
   const producer = await openProducer(await connect(chosen, log), topic)
   const readers = startReaders(
     [
       {
         name: peerOf(topic),
-        subscription: await subscribe(chosen.stream.name),
+        subscription: await subscribe(`${chosen.stream.name}-${topic}`),
         maxMessages: 100,
         async onDelivery({ data, attributes }) {
           if (attributes['peer'] === peerOf(topic)) return

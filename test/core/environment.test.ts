@@ -34,7 +34,7 @@ test('parseEnvironment() tells every fault at once', () => {
     code: 'config_invalid',
     message:
       'Cannot read the environment: GOOGLE_CLOUD_PROJECT "My Project" is no project id; survey "sdss": ' +
-      'known are ztf and lsst; instance "RC1": it must be a letter and up to 15 letters or digits, ' +
+      'known are ztf and lsst; instance "RC1": it must be a letter and up to 14 letters or digits, ' +
       'lower case; PUBSUB_EMULATOR_HOST "somewhere" is no host:port',
   })
   assert.throws(() => parseEnvironment({}), {

@@ -154,10 +154,14 @@ test('Kerberos against a real KDC and a real Kafka', { skip, timeout: 120_000 },
     assert.ok(logins >= 2, `${logins} logins`)
 
     // A KDC that is away when a login is due costs requests, but not the client.
+    // Which request meets it first, and whether kafkajs tells why or that the connection ended, is chance.
     await kdc.halt()
-    assert.match((await ask(3)).join(), /has expired, and no KDC gives a new one/)
-    await kdc.start()
-    await ask(1)
+    try {
+      assert.match((await ask(4)).join(), /has expired, and no KDC gives a new one|write after end/)
+    } finally {
+      await kdc.start()
+    }
+    await ask(2)
     assert.deepEqual(await ask(2), [])
     await admin.disconnect()
   })
