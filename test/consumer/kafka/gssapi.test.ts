@@ -154,10 +154,13 @@ test('Kerberos against a real KDC and a real Kafka', { skip, timeout: 120_000 },
     assert.ok(logins >= 2, `${logins} logins`)
 
     // A KDC that is away when a login is due costs requests, but not the client.
-    // Which request meets it first, and whether kafkajs tells why or that the connection ended, is chance.
+    // The first requests may only meet a connection that has ended; the next login says why.
     await kdc.halt()
     try {
-      assert.match((await ask(4)).join(), /has expired, and no KDC gives a new one|write after end/)
+      const expired = /has expired, and no KDC gives a new one/
+      let said = ''
+      for (let round = 0; round < 6 && !expired.test(said); round++) said += (await ask(2)).join()
+      assert.match(said, expired)
     } finally {
       await kdc.start()
     }
