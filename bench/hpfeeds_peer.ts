@@ -13,6 +13,7 @@ import {
   hpfeedsFrames,
   parseMessage,
 } from '../gateways/hpfeeds/protocol.ts'
+import { answerTasks, figuresOf, type Figures } from './gateway.ts'
 
 export interface Task {
   port: number
@@ -23,12 +24,6 @@ export interface Task {
   count: number
   /** For `latency`: messages a second. */
   rate: number
-}
-
-export interface Figures {
-  eventsPerSecond: number
-  p50Ms: number
-  p99Ms: number
 }
 
 const host = '127.0.0.1'
@@ -99,22 +94,9 @@ async function run(task: Task): Promise<Figures> {
     } else if (!more) await new Promise<void>((resolve) => writer.once('drain', resolve))
   }
   await all
-  const seconds = (performance.now() - began) / 1000
+  const figures = figuresOf(count, began, latencies)
   for (const socket of [...sockets, writer]) socket.destroy()
-  latencies.sort((a, b) => a - b)
-  return {
-    eventsPerSecond: count / seconds,
-    p50Ms: latencies[Math.floor(latencies.length * 0.5)] ?? 0,
-    p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
-  }
+  return figures
 }
 
-process.on('message', (task: Task) => {
-  run(task).then(
-    (figures) => process.send?.(figures),
-    (error: unknown) => {
-      process.stderr.write(`${String(error)}\n`)
-      process.exit(1)
-    },
-  )
-})
+answerTasks(run)

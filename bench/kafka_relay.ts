@@ -12,7 +12,7 @@ import { createRelay } from '../consumer/relay.ts'
 import { kafkaAttributes } from '../core/alert.ts'
 import type { Store, Topic } from '../core/ports.ts'
 import { bundledSchemas } from '../schemas/registry.ts'
-import { memoryStore } from '../test/consumer/kafka/store.ts'
+import { memoryStore } from '../test/memory-store.ts'
 
 const [brokers = '', topic = '', group = '', to = '', count = '0'] = process.argv.slice(2)
 const wanted = Number(count)

@@ -7,6 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { createFrameReader } from '../gateways/frames.ts'
 import { formatFrame, vtpFrames } from '../gateways/voevent/frame.ts'
 import { formatTransport } from '../gateways/voevent/transport.ts'
+import { answerTasks, figuresOf, type Figures } from './gateway.ts'
 
 export interface Task {
   what: 'throughput' | 'latency' | 'idle'
@@ -19,12 +20,6 @@ export interface Task {
   rate: number
   /** Makes IVORNs of one task other than those of the next. */
   run: string
-}
-
-export interface Figures {
-  eventsPerSecond: number
-  p50Ms: number
-  p99Ms: number
 }
 
 const host = '127.0.0.1'
@@ -122,22 +117,9 @@ async function run(task: Task): Promise<Figures> {
     await Promise.all(sent)
   }
   await all
-  const seconds = (performance.now() - began) / 1000
+  const figures = figuresOf(count, began, latencies)
   for (const socket of sockets) socket.destroy()
-  latencies.sort((a, b) => a - b)
-  return {
-    eventsPerSecond: count / seconds,
-    p50Ms: latencies[Math.floor(latencies.length * 0.5)] ?? 0,
-    p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
-  }
+  return figures
 }
 
-process.on('message', (task: Task) => {
-  run(task).then(
-    (figures) => process.send?.(figures),
-    (error: unknown) => {
-      process.stderr.write(`${String(error)}\n`)
-      process.exit(1)
-    },
-  )
-})
+answerTasks(run)

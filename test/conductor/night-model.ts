@@ -4,46 +4,16 @@
  * what goes wrong in nights: no topic, late topics, pauses, dumps, replays, Kafka away, a consumer
  * that dies, a stage that loses or is dead, retention, conductors that are killed or race.
  */
-import { crc32c } from '../../core/crc32c.ts'
-import type { Store, StoredObject } from '../../core/ports.ts'
+import type { Store } from '../../core/ports.ts'
 import type { Action, Ends, NightRecord } from '../../conductor/night-record.ts'
 import type { Observations } from '../../conductor/step.ts'
 import type { Hands } from '../../conductor/tick.ts'
+import { memoryStore } from '../memory-store.ts'
 
 export const topic = 'ztf_20261121_programid1'
 export const stageNames = ['archive', 'exgalac'] as const
 
 export class Killed extends Error {}
-
-/** A bucket in memory that keeps the promises of compare-and-set. */
-export function memoryStore(): Store {
-  const objects = new Map<string, { data: Uint8Array; object: StoredObject }>()
-  let generations = 0
-  const put = (name: string, data: Uint8Array): StoredObject => {
-    const generation = String(++generations)
-    const object = { name, size: data.length, crc32c: crc32c(data), generation, metadata: {} }
-    objects.set(name, { data, object })
-    return object
-  }
-  return {
-    async create(name, data) {
-      const known = objects.get(name)
-      if (known !== undefined) return { created: false, object: known.object }
-      return { created: true, object: put(name, data) }
-    },
-    async replace(name, data, generation) {
-      if ((objects.get(name)?.object.generation ?? null) !== generation) return null
-      return put(name, data)
-    },
-    read: async (name) => objects.get(name) ?? null,
-    async *list(prefix) {
-      for (const name of [...objects.keys()].sort()) {
-        const found = objects.get(name)
-        if (found !== undefined && name.startsWith(prefix)) yield found.object
-      }
-    },
-  }
-}
 
 export interface Closing {
   state: 'complete' | 'incomplete'

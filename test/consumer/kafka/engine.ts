@@ -25,7 +25,7 @@ import { nightOfTopic } from '../../../core/night.ts'
 import type { Message, Store, Topic } from '../../../core/ports.ts'
 import { bundledSchemas } from '../../../schemas/registry.ts'
 import { dataDir } from '../../data.ts'
-import { memoryStore } from './store.ts'
+import { memoryStore } from '../../memory-store.ts'
 
 /** Quick to notice what is gone: a test does not wait for half a minute. */
 export const quickTuning = {

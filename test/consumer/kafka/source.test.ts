@@ -13,7 +13,7 @@ import {
 import type { SourceGap, SourceItem, SourceRecord } from '../../../consumer/source.ts'
 import { readProgress } from '../../../core/progress.ts'
 import { skipWithoutKafka, startKafka, type Kafka, type KafkaRecord } from './broker.ts'
-import { memoryStore } from './store.ts'
+import { memoryStore } from '../../memory-store.ts'
 
 const never = new AbortController().signal
 const log = (): void => {}

@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { kafkaClient } from '../../../consumer/kafka/client.ts'
 import { openKafkaSource } from '../../../consumer/kafka/source.ts'
 import { skipWithoutKafka, startKafka } from '../../consumer/kafka/broker.ts'
-import { memoryStore } from '../../consumer/kafka/store.ts'
+import { memoryStore } from '../../memory-store.ts'
 import { runHere, startNightjar, type Started } from '../../night/harness.ts'
 import { made } from './events.ts'
 

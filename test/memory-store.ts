@@ -1,5 +1,6 @@
-/** A store in memory, with compare-and-set, for what a source keeps of its progress. */
-import type { Store, StoredObject } from '../../../core/ports.ts'
+/** A bucket in memory that keeps the promises of compare-and-set, for tests of what rests on them. */
+import { crc32c } from '../core/crc32c.ts'
+import type { Store, StoredObject } from '../core/ports.ts'
 
 /** Make an empty store. */
 export function memoryStore(): Store {
@@ -10,7 +11,7 @@ export function memoryStore(): Store {
     const object = {
       name,
       size: data.length,
-      crc32c: 0,
+      crc32c: crc32c(data),
       generation: String(++generation),
       metadata: {},
     }
