@@ -18,10 +18,11 @@ import { kafkaAttributes, occurrenceOf } from '../core/alert.ts'
 import { deadLetterAttributes, revive } from '../core/dead-letter.ts'
 import { NightjarError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { kafkaTopicName } from '../core/names.ts'
+import { kafkaTopicName, type TopicWord } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
 import { intake, stages, type StageName } from '../core/pipeline.ts'
 import type { Message, Topic } from '../core/ports.ts'
+import { judgeTransient } from '../functions/exgalac/exgalac.ts'
 import type { SchemaSource } from '../schemas/registry.ts'
 import { openShelf } from '../schemas/shelf.ts'
 import { nightsOf } from './audit.ts'
@@ -162,12 +163,26 @@ async function sendArchived(
       left.push(occurrence)
       continue
     }
+    const input = inputOf(stage as StageName, found, openShelf(ground.home.schemas))
+    if (input === undefined) {
+      left.push(occurrence)
+      continue
+    }
     await pace()
-    const { data, attributes } = asTakenIn(found, openShelf(ground.home.schemas))
-    const message = messageFor(stage, data, attributes)
+    const message = messageFor(stage, input.data, input.attributes)
     await sendAgain(await ground.topic(stages[stage as StageName].reads), claims, message)
   }
   return left
+}
+
+/**
+ * What a stage was given for an archived packet, byte for byte: users read these topics, too. Undefined
+ * where the stage before would not have passed this packet on.
+ */
+function inputOf(stage: StageName, found: Message, schemas: SchemaSource): Message | undefined {
+  const taken = asTakenIn(found, schemas)
+  const reads: TopicWord = stages[stage].reads
+  return reads === 'exgalac_trans' ? judgeTransient(taken, schemas).transient : taken
 }
 
 /** An archived packet with the attributes that the intake gives, so that filters see no difference. */

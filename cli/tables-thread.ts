@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 
+import { ledgerShape } from '../core/ledger.ts'
 import type { Events, Log } from '../core/log.ts'
 import { datasetName, type Instance } from '../core/names.ts'
 import { routinesOf, routineStatement } from '../core/routines.ts'
@@ -33,7 +34,10 @@ if (parentPort !== null) {
   const routines = routinesOf(at.survey, 'duckdb').map((routine) =>
     routineStatement(routine, 'duckdb', dataset),
   )
-  const table = await openTable({ file: ground.home.warehouse, dataset, routines })
+  const table = await openTable({
+    ...{ file: ground.home.warehouse, dataset, routines },
+    shapes: [ledgerShape],
+  })
   const running = startReaders(
     [
       ...(await stageReaders(ground, stagesByThread(ground).tables, log, env, table)),

@@ -1,6 +1,7 @@
 /** The port Table on this machine: DuckDB, with the same nested tables as BigQuery. */
 import { NightjarError } from '../core/errors.ts'
 import type { Table } from '../core/ports.ts'
+import type { RowShape } from '../core/row.ts'
 import { createBatches } from './duckdb/batches.ts'
 import { readRows } from './duckdb/reader.ts'
 import { rejectAll, storeBatch } from './duckdb/store.ts'
@@ -14,6 +15,8 @@ export interface TableOptions {
   dataset: string
   /** Statements that make what analysts call beside the tables; each may be run again. */
   routines?: readonly string[]
+  /** Tables that stand from the first on, so that who asks before the first row is told of none. */
+  shapes?: readonly RowShape[]
   /** Memory of the engine, for all tables on the file. The first to open it decides. */
   memoryLimitMb?: number
   threads?: number
@@ -31,8 +34,18 @@ export interface TableOptions {
  * `duplicate` when they come again.
  */
 export async function openTable(options: TableOptions): Promise<Table> {
-  const { dataset, routines, batchRows = 2048, lingerMs = 25 } = options
+  const { dataset, routines, shapes = [], batchRows = 2048, lingerMs = 25 } = options
   const warehouse = await acquireWarehouse(options)
+  try {
+    for (const shape of shapes) {
+      await warehouse.exclusive((connection) =>
+        warehouse.catalog(dataset, routines).ready(connection, shape),
+      )
+    }
+  } catch (error) {
+    await warehouse.release()
+    throw error
+  }
   const batches = createBatches<Pending>({ flush, maxItems: batchRows, lingerMs })
   let closed: Promise<void> | undefined
 

@@ -15,21 +15,32 @@ export interface ExgalacOptions {
 
 /** Make the handler. Its verdict publishes; purity rides along as an attribute. */
 export function createExgalac({ transients, schemas }: ExgalacOptions): StageHandler {
-  return async function handleExgalac({ data, attributes }: Message): Promise<Verdict> {
-    const { objectId, candid } = projectAlert(data, schemas)
-    const { record } = readAlertWithoutCutouts(data, schemas)
-    const cuts = judgeCuts(record)
-    if (!isTransient(cuts)) {
-      return { outcome: 'filtered', reason: failedCuts(cuts).join(', '), objectId, candid }
+  return async function handleExgalac(message: Message): Promise<Verdict> {
+    const { objectId, candid } = projectAlert(message.data, schemas)
+    const { failed, transient } = judgeTransient(message, schemas)
+    if (transient === undefined) {
+      return { outcome: 'filtered', reason: failed.join(', '), objectId, candid }
     }
-    const { [forStageAttribute]: _, ...own } = attributes
-    await transients.publish({
-      // Subscribers read with whatever they have: the schema must be legal, as it is in the archive.
-      data: trimPacket(fixPacket(data).bytes, schemas),
-      attributes: { ...own, ...describe(record, cuts) },
-    })
+    await transients.publish(transient)
     return { outcome: 'published', objectId, candid }
   }
+}
+
+/** The message that an alert becomes on the transients' topic; without one, the cuts that it failed. */
+export function judgeTransient(
+  { data, attributes }: Message,
+  schemas: SchemaSource,
+): { failed: string[]; transient?: Message } {
+  const { record } = readAlertWithoutCutouts(data, schemas)
+  const cuts = judgeCuts(record)
+  if (!isTransient(cuts)) return { failed: failedCuts(cuts) }
+  const { [forStageAttribute]: _, ...own } = attributes
+  const transient = {
+    // Subscribers read with whatever they have: the schema must be legal, as it is in the archive.
+    data: trimPacket(fixPacket(data).bytes, schemas),
+    attributes: { ...own, ...describe(record, cuts) },
+  }
+  return { failed: [], transient }
 }
 
 /** What a subscriber may filter on without opening the packet; cuts are "1" and "0". */

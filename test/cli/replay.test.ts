@@ -6,10 +6,13 @@ import { after, before, test } from 'node:test'
 
 import { deadLetterAttributes } from '../../core/dead-letter.ts'
 import { formatLedgerEvent, ledgerEvent } from '../../core/ledger.ts'
+import { topicName } from '../../core/names.ts'
+import type { Delivery } from '../../core/ports.ts'
 import { openGround } from '../../local/broker.ts'
 import { acquireWarehouse } from '../../local/duckdb/warehouse.ts'
 import { openSubscription } from '../../local/subscription.ts'
 import type { Truth } from '../../simulator/truth.ts'
+import { take } from '../contract/topic.ts'
 import { makeNight, nightjar, runHere, type Night } from '../night/harness.ts'
 import { prepareHome, verifyHome } from '../night/verify.ts'
 
@@ -144,4 +147,47 @@ test('a dead letter that dies again waits for the next replay, and stays account
     assert.equal((await nightjar('run', '--once', '--home', own)).status, 0)
   }
   await verifyHome(own, night)
+})
+
+test('what the fits lack comes again as users had it: trimmed, described, for the fits alone', async () => {
+  const own = join(dir, 'fits')
+  await prepareHome(own)
+  let ground = await openGround(own, at)
+  const watch = async (): Promise<Delivery[]> => {
+    const { journal, messages } = ground
+    const topic = topicName(at, 'exgalac_trans')
+    const subscription = await openSubscription({
+      ...{ journal, messages, topic, name: 'watch', filter: '' },
+    })
+    const { messages: waiting } = await subscription.backlog()
+    const taken = waiting === 0 ? [] : await take(subscription, waiting)
+    await subscription.close()
+    return taken
+  }
+  await watch()
+  await ground.close()
+  assert.equal((await nightjar('run', '--once', '--home', own, '--from', night.from)).status, 0)
+  ground = await openGround(own, at)
+  const first = (await watch())[0]
+  assert.ok(first)
+  const { 'kafka.partition': partition = '', 'kafka.offset': offset = '' } = first.attributes
+  const warehouse = await acquireWarehouse({ file: join(own, 'warehouse.duckdb') })
+  await warehouse.exclusive((connection) =>
+    connection.run(
+      `DELETE FROM ztf_alerts.ledger WHERE stage = 'salt2'
+         AND kafka_partition = ${partition} AND kafka_offset = ${offset}`,
+    ),
+  )
+  await warehouse.release()
+  const sent = await runHere(['replay', '--missing', '--night', night.night, '--home', own])
+  assert.deepEqual(sent, { out: 'Sent 1 again.\n', err: '', status: 0 })
+  const again = await watch()
+  await ground.close()
+  assert.deepEqual(
+    again.map(({ data, attributes }) => ({ data: Buffer.from(data), attributes })),
+    [{ data: Buffer.from(first.data), attributes: { ...first.attributes, nightjar_for: 'salt2' } }],
+  )
+  assert.equal((await nightjar('run', '--once', '--home', own)).status, 0)
+  const audit = await runHere(['audit', '--home', own, '--night', night.night])
+  assert.match(audit.out, /^Complete: /m)
 })

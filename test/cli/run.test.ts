@@ -54,6 +54,23 @@ test('the summary tells a run that was killed before as it tells any other', asy
   assert.equal(sum, 3 * dead, 'a dead letter that came twice counts once')
 })
 
+test('a home that no alert has come to ends clean, and its ledger is there to be asked', async () => {
+  const home = join(dir, 'nothing')
+  const from = join(dir, 'nothing-there')
+  mkdirSync(from)
+  const { out, status } = await nightjar('run', '--once', '--home', home, '--from', from)
+  assert.equal(status, 0)
+  assert.match(out, /^\nTook in 0 alerts /)
+  const asked = await runHere([
+    'query',
+    '--json',
+    '--home',
+    home,
+    'SELECT COUNT(*) AS n FROM ledger',
+  ])
+  assert.deepEqual([asked.status, JSON.parse(asked.out)], [0, { n: '0' }])
+})
+
 test('with NIGHTJAR_LOG=json every line of standard error is an event', async () => {
   const home = join(dir, 'json')
   const words = ['run', '--once', '--json', '--home', home, '--from', night.from]
