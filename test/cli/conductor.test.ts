@@ -87,7 +87,7 @@ topics = ["ztf_{night}_programid1"]
 [conductor]
 gate = "1s"
 stable = "2s"
-settle = "1s"
+settle = "0s"
 drain_limit = "2m"
 audit_limit = "2m"
 webhook = { env = "HOOK" }
