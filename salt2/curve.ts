@@ -2,15 +2,9 @@ import { tableZeroPoint } from './band-table.ts'
 import type { Model } from './model.ts'
 import { parameterNames, type Fit, type ModelCurve } from './result.ts'
 import { settle } from './settings.ts'
-import {
-  dispersionOf,
-  moveTo,
-  pointAt,
-  pointValues,
-  recolour,
-  relativeVariance,
-  takeSlice,
-} from './slice.ts'
+import { dispersionOf, relativeVariance } from './slice-error.ts'
+import { pointAt, pointValues, recolour } from './slice-point.ts'
+import { moveTo, takeSlice } from './slice.ts'
 
 const point = new Float64Array(pointValues)
 

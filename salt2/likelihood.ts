@@ -1,14 +1,8 @@
 import type { Priors } from './options.ts'
 import type { Points } from './points.ts'
-import {
-  dispersionOf,
-  moveTo,
-  pointAt,
-  pointValues,
-  recolour,
-  relativeVariance,
-  type Slice,
-} from './slice.ts'
+import { dispersionOf, relativeVariance } from './slice-error.ts'
+import { pointAt, pointValues, recolour } from './slice-point.ts'
+import { moveTo, type Slice } from './slice.ts'
 
 /**
  * χ² of a light curve and its derivatives. Parameters are a vector z, t0 (days since the points' origin),

@@ -2,7 +2,8 @@ import { tableZeroPoint } from './band-table.ts'
 import type { Model } from './model.ts'
 import type { BandPeak, Parameters } from './result.ts'
 import type { Settings } from './settings.ts'
-import { moveTo, pointAt, pointValues, recolour, shapeAt, takeSlice, type Slice } from './slice.ts'
+import { pointAt, pointValues, recolour, shapeAt } from './slice-point.ts'
+import { moveTo, takeSlice, type Slice } from './slice.ts'
 
 const shape = new Float64Array(2)
 const point = new Float64Array(pointValues)

@@ -1,6 +1,7 @@
 import { pullsOf, type Likelihood } from './likelihood.ts'
 import type { Bounds } from './options.ts'
-import { moveTo, paletteAt, paletteColours, repaint } from './slice.ts'
+import { paletteAt, repaint } from './slice-palette.ts'
+import { moveTo, paletteColours } from './slice.ts'
 
 /**
  * Where to begin: χ² has several minima, above all in the date, and a descent ends in that of its start.

@@ -7,7 +7,8 @@ import { fitSalt2 } from '../../salt2/fit.ts'
 import type { FitOptions } from '../../salt2/options.ts'
 import type { Photometry } from '../../salt2/photometry.ts'
 import type { FitReason } from '../../salt2/result.ts'
-import { moveTo, pointAt, recolour, takeSlice } from '../../salt2/slice.ts'
+import { pointAt, recolour } from '../../salt2/slice-point.ts'
+import { moveTo, takeSlice } from '../../salt2/slice.ts'
 
 const model = await loadModel()
 const truth = { z: 0.06, t0: 59000, x0: 2e-3, x1: 0.5, c: 0.05 }

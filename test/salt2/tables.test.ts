@@ -9,14 +9,9 @@ import { extinctionLaw } from '../../salt2/dust.ts'
 import { ownTables } from '../../salt2/tables/files.ts'
 import { sourceModel, type Model } from '../../salt2/model.ts'
 import type { Parameters } from '../../salt2/result.ts'
-import {
-  dispersionOf,
-  moveTo,
-  pointAt,
-  recolour,
-  relativeVariance,
-  takeSlice,
-} from '../../salt2/slice.ts'
+import { dispersionOf, relativeVariance } from '../../salt2/slice-error.ts'
+import { pointAt, recolour } from '../../salt2/slice-point.ts'
+import { moveTo, takeSlice } from '../../salt2/slice.ts'
 import { decodeTables } from '../../salt2/table-codec.ts'
 import { readBand, readSource, skipWithoutSalt2 } from './model-data.ts'
 
