@@ -7,6 +7,9 @@ import { readLedgerSets } from '../conductor/ledger-sets.ts'
 import { knownNights, type KnownNight } from '../conductor/nights.ts'
 import { NightjarError } from '../core/errors.ts'
 import type { Night } from '../core/night.ts'
+import type { Store } from '../core/ports.ts'
+import { filterStage } from '../core/pipeline.ts'
+import { filterAccounts } from '../functions/filter/account.ts'
 import type { Ground } from '../local/broker.ts'
 import { withCloud, type CloudOptions } from './cloud.ts'
 import { nightArgument, withHome, type HomeOptions } from './embedded.ts'
@@ -94,9 +97,21 @@ export async function auditOf(
 ): Promise<NightAudit> {
   const ledger = await readLedgerSets(query, night.night, night.ranges)
   const audited = auditNight({ survey: ground.at.survey, ...night, ledger })
-  const record = closeRecord(audited, night.unfinished, at)
-  const stored = await storeCloseRecord(await ground.bucket('broker_files'), record)
+  const store = await ground.bucket('broker_files')
+  const filters = await filtersOf(audited, query, store)
+  const record = { ...closeRecord(audited, night.unfinished, at), ...filters }
+  const stored = await storeCloseRecord(store, record)
   return { audit: audited, record, stored }
+}
+
+/** What the named filters judged in a night that their stage has a part in. */
+export async function filtersOf(
+  { night, stages }: Audit,
+  query: Query,
+  store: Store,
+): Promise<Pick<CloseRecord, 'filters'>> {
+  if (stages.every(({ stage }) => stage !== filterStage)) return {}
+  return { filters: await filterAccounts(query, store, night) }
 }
 
 /** A table per stage, by partition, and every missing run up to a number of them. */
@@ -107,6 +122,7 @@ export function formatAudit({ audit: found, record, stored }: NightAudit, most: 
     if (rows.length !== 1) rows.push(['all', ...cells(total)])
     text += `\n${formatTable([stage, ...heads], rows)}`
   }
+  if (record.filters !== undefined) text += `\n${formatFilters(record.filters)}`
   text += formatRuns('Missing', found, most, ({ missing }) => missing)
   text += formatRuns("Lost by Kafka's retention", found, most, ({ lost }) => lost)
   if (found.strays > 0) {
@@ -116,6 +132,14 @@ export function formatAudit({ audit: found, record, stored }: NightAudit, most: 
   for (const source of record.unfinished) text += `\nNot read to its end: ${source}\n`
   text += `\n${verdict(found, record)}\nClose record ${stored}, digest ${record.digest.slice(0, 16)}…\n`
   return text
+}
+
+function formatFilters(filters: NonNullable<CloseRecord['filters']>): string {
+  const rows = filters.map(({ name, version, asked, selected }) => [
+    `${name}@${version}`,
+    ...[asked, selected, asked - selected].map(formatCount),
+  ])
+  return formatTable(['named filter', 'asked', 'published', 'filtered'], rows)
 }
 
 function formatRuns(

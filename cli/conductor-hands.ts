@@ -17,6 +17,7 @@ import type { Store } from '../core/ports.ts'
 import type { Ground } from '../local/broker.ts'
 import { runningBroker } from '../local/home.ts'
 import type { LocalMachine } from '../local/machine.ts'
+import { filtersOf } from './audit.ts'
 import { openHomeQueries } from './door.ts'
 import { groupFor, probeTopic, type ChosenStream } from './kafka.ts'
 import { makeReport } from './night-report.ts'
@@ -176,10 +177,12 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
     const queries = await openHomeQueries(ground)
     try {
       const ledger = await readLedgerSets(queries.query, night, ranges)
-      const audit = auditNight({ survey, night, ranges, ledger })
+      const { lateStages } = known
+      const audit = auditNight({ survey, night, ranges, ledger, lateStages })
       // Of a topic the offsets say whether it was read to its end.
       const unfinished = known.unfinished.filter((source) => !source.startsWith('kafka:'))
-      return { audit, close: closeRecord(audit, unfinished, options.now()) }
+      const filters = await filtersOf(audit, queries.query, store)
+      return { audit, close: { ...closeRecord(audit, unfinished, options.now()), ...filters } }
     } finally {
       await queries.close()
     }
@@ -246,7 +249,7 @@ const seenName = ({ survey, night }: NightRecord, digest: string): string =>
 
 async function knownNight(store: Store, night: string): Promise<KnownNight> {
   const known = (await knownNights(store)).find((one) => one.night === night)
-  return known ?? { night, ranges: [], unfinished: [], topics: [] }
+  return known ?? { night, ranges: [], unfinished: [], topics: [], lateStages: [] }
 }
 
 /** A ledger that nobody could read. */

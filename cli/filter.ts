@@ -4,9 +4,11 @@ import { Command, Option } from 'commander'
 import { departuresOf } from '../control/selector/departures.ts'
 import { selectorSql, type Dialect } from '../control/selector/sql.ts'
 import { NightjarError } from '../core/errors.ts'
+import { beginStage } from '../core/late-stage.ts'
 import { datasetName, topicName, type Survey } from '../core/names.ts'
 import { filterStage } from '../core/pipeline.ts'
 import { alertFilter, type AlertFilter } from '../functions/filter/alert-filter.ts'
+import { filterAccounts } from '../functions/filter/account.ts'
 import { alertColumns } from '../functions/filter/columns.ts'
 import { alertFields } from '../functions/filter/fields.ts'
 import {
@@ -109,7 +111,9 @@ function addCommand(world: World): Command {
         // First what the alerts will wait in, then what has them judged.
         await ground.topic(`filter_${name}`)
         await ground.subscription('alert_data', filterStage)
-        const filter = await addFilter(await store(ground), name, text, world.now())
+        const files = await store(ground)
+        const filter = await addFilter(files, name, text, world.now())
+        await beginStage(files, filterStage, world.now())
         const { version } = filter.versions.at(-1) ?? { version: 0 }
         world.out(`${name}, version ${version}, publishes on ${topicName(at, `filter_${name}`)}\n`)
       } finally {
@@ -149,14 +153,24 @@ function showCommand(world: World): Command {
     .argument('<name>')
     .option('--json', 'print JSON')
   return withHome(command, world).action(async (name: string, options: JsonOptions) => {
-    const filter = await withGround(options, async (ground) => known(await store(ground), name))
-    const counts = await countsOf(options, name)
-    if (options.json === true) return world.out(`${toJson({ ...filter, selected: counts })}\n`)
+    const { filter, accounts } = await withGround(options, async (ground) => {
+      const files = await store(ground)
+      const queries = await openHomeQueries(ground)
+      try {
+        const accounts = await filterAccounts(queries.query, files)
+        return { filter: await known(files, name), accounts }
+      } finally {
+        await queries.close()
+      }
+    })
+    const own = accounts.filter((account) => account.name === name)
+    if (options.json === true) return world.out(`${toJson({ ...filter, accounts: own })}\n`)
     world.out(`${name}${filter.removed === undefined ? '' : `, removed ${filter.removed}`}\n`)
     for (const { version, since, selector } of filter.versions) {
-      const selected = counts.find((count) => count.version === version)?.alerts ?? 0
+      const account = own.find((one) => one.version === version)
+      const [asked, selected] = [account?.asked ?? 0, account?.selected ?? 0].map(formatCount)
       world.out(
-        `  ${version}  since ${since}  ${formatCount(selected)} selected\n     ${selector}\n`,
+        `  ${version}  since ${since}  selected ${selected} of ${asked}\n     ${selector}\n`,
       )
     }
   })
@@ -302,30 +316,6 @@ function sinceOf(text: string | undefined, now: Date): string | undefined {
     'config_invalid',
     `Cannot take nights since "${text}": write a number of days, 30d, or a date, 20261101`,
   )
-}
-
-/** What the ledger says that a filter has selected, by version. */
-async function countsOf(
-  options: HomeOptions,
-  name: string,
-): Promise<{ version: number; alerts: number }[]> {
-  const queries = await openHomeQueries({ home: homeAt(options.home), at: instanceOf(options) })
-  try {
-    const counts = []
-    const pattern = `regexp_extract(reason, '[ ]${name}@([0-9]+)', 1)`
-    const rows = queries.query(
-      `SELECT ${pattern} AS version,
-         COUNT(DISTINCT (kafka_topic, kafka_partition, kafka_offset)) AS alerts
-       FROM ledger WHERE stage = '${filterStage}' AND outcome = 'published' AND ${pattern} <> ''
-       GROUP BY 1 ORDER BY 1`,
-    )
-    for await (const { version, alerts } of rows) {
-      counts.push({ version: Number(version), alerts: Number(alerts) })
-    }
-    return counts
-  } finally {
-    await queries.close()
-  }
 }
 
 async function known(

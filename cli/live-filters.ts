@@ -1,8 +1,11 @@
-/** The stage of the named filters in a running broker: there from the first filter on, also a late one. */
+/**
+ * The stage of the named filters in a running broker: there from the first filter on, also a late one, and
+ * for good, since what it owes an account of goes on when the last filter is removed.
+ */
+import { lateStages } from '../core/late-stage.ts'
 import { filterStage } from '../core/pipeline.ts'
 import type { Log } from '../core/log.ts'
 import { createFilter } from '../functions/filter/filter.ts'
-import { liveFilters } from '../functions/filter/registry.ts'
 import { createStage } from '../functions/stage.ts'
 import { startReaders, type Ground, type Running } from '../local/broker.ts'
 import { openShelf } from '../schemas/shelf.ts'
@@ -17,7 +20,7 @@ export interface LiveFilters {
 /** How often a broker without filters looks for the first. */
 const lookMs = 1000
 
-/** Start the stage if there are filters, and look for the first one if there are none. */
+/** Start the stage if it has begun, and look for the first filter if it has not. */
 export async function startFilters(ground: Ground, log: Log): Promise<LiveFilters> {
   const store = await ground.bucket('broker_files')
   let fail: (error: unknown) => void = () => {}
@@ -28,9 +31,9 @@ export async function startFilters(ground: Ground, log: Log): Promise<LiveFilter
   let timer: NodeJS.Timeout | undefined
 
   async function look(): Promise<void> {
-    const { filters } = await liveFilters(store)
+    const begun = (await lateStages(store)).some(({ stage }) => stage === filterStage)
     if (closed) return
-    if (filters.length === 0) {
+    if (!begun) {
       timer = setTimeout(() => void look().catch(fail), lookMs)
       return
     }

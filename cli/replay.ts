@@ -18,9 +18,9 @@ import { kafkaAttributes, occurrenceOf } from '../core/alert.ts'
 import { deadLetterAttributes, revive } from '../core/dead-letter.ts'
 import { NightjarError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { kafkaTopicName, type TopicWord } from '../core/names.ts'
+import { kafkaTopicName } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
-import { intake, stages, type StageName } from '../core/pipeline.ts'
+import { intake, readsOf } from '../core/pipeline.ts'
 import type { Message, Topic } from '../core/ports.ts'
 import { judgeTransient } from '../functions/exgalac/exgalac.ts'
 import type { SchemaSource } from '../schemas/registry.ts'
@@ -163,14 +163,14 @@ async function sendArchived(
       left.push(occurrence)
       continue
     }
-    const input = inputOf(stage as StageName, found, openShelf(ground.home.schemas))
+    const input = inputOf(stage, found, openShelf(ground.home.schemas))
     if (input === undefined) {
       left.push(occurrence)
       continue
     }
     await pace()
     const message = messageFor(stage, input.data, input.attributes)
-    await sendAgain(await ground.topic(stages[stage as StageName].reads), claims, message)
+    await sendAgain(await ground.topic(readsOf(stage)), claims, message)
   }
   return left
 }
@@ -179,10 +179,9 @@ async function sendArchived(
  * What a stage was given for an archived packet, byte for byte: users read these topics, too. Undefined
  * where the stage before would not have passed this packet on.
  */
-function inputOf(stage: StageName, found: Message, schemas: SchemaSource): Message | undefined {
+function inputOf(stage: string, found: Message, schemas: SchemaSource): Message | undefined {
   const taken = asTakenIn(found, schemas)
-  const reads: TopicWord = stages[stage].reads
-  return reads === 'exgalac_trans' ? judgeTransient(taken, schemas).transient : taken
+  return readsOf(stage) === 'exgalac_trans' ? judgeTransient(taken, schemas).transient : taken
 }
 
 /** An archived packet with the attributes that the intake gives, so that filters see no difference. */
@@ -266,8 +265,11 @@ async function replayDeadLetters(
       await pace(world.signal)
       const stage = letter.attributes[deadLetterAttributes.stage] ?? intake
       const { data, attributes } = revive(letter)
-      const reads = stage in stages ? stages[stage as StageName].reads : 'alert_data'
-      await sendAgain(await ground.topic(reads), claims, messageFor(stage, data, attributes))
+      await sendAgain(
+        await ground.topic(readsOf(stage)),
+        claims,
+        messageFor(stage, data, attributes),
+      )
       if (++sent && left === 0) stop.abort()
     },
     { signal: AbortSignal.any([world.signal, stop.signal]), maxMessages: 16 },

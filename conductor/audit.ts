@@ -6,7 +6,8 @@
 import { outcomes, type Outcome } from '../core/ledger.ts'
 import type { Survey } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
-import { intake, stages, stagesOf, type Stage } from '../core/pipeline.ts'
+import type { LateStage } from '../core/late-stage.ts'
+import { intake, readsOf, stages, stagesOf, type Stage } from '../core/pipeline.ts'
 import {
   createBitmap,
   difference,
@@ -63,35 +64,49 @@ export interface Audit {
   strays: number
 }
 
-/** Audit a night from its watermarks and its ledger. */
+/**
+ * Audit a night from its watermarks and its ledger. A stage that began late is held to what came since;
+ * a night that was over by then has none of it.
+ */
 export function auditNight(options: {
   survey: Survey
   night: Night
   ranges: readonly Range[]
   ledger: LedgerSets
+  lateStages?: readonly LateStage[]
 }): Audit {
-  const { survey, night, ledger } = options
+  const { survey, night, ledger, lateStages = [] } = options
   // By code units: the order must not follow the locale, the close record's digest rests on it.
   const ranges = [...options.ranges].sort((a, b) =>
     a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
   )
-  const audits = [intake, ...stagesOf(survey)].map((stage) => {
-    const partitions = ranges.map((range) => auditPartition(stage, range, ledger))
-    return { stage, partitions, total: sum(partitions) }
-  })
+  const audits = [intake, ...stagesOf(survey)].map((stage) => auditStage(stage))
+  const late = lateStages.map((begun) => auditStage(begun.stage, begun))
+  audits.push(...late.filter(({ total }) => total.expected > 0 || total.received > 0))
   const missingCount = audits.reduce((count, { total }) => count + total.missingCount, 0)
   const { strays } = ledger
   const lost = audits.some(({ total }) => total.outcomes.lost > 0)
   const complete = missingCount === 0 && !lost
   return { survey, night, ranges, stages: audits, missingCount, strays, complete }
+
+  function auditStage(stage: string, begun?: LateStage): StageAudit {
+    const partitions = ranges.map((range) => auditPartition(stage, range, ledger, begun))
+    return { stage, partitions, total: sum(partitions) }
+  }
 }
 
-function auditPartition(stage: string, range: Range, ledger: LedgerSets): PartitionAudit {
+function auditPartition(
+  stage: string,
+  range: Range,
+  ledger: LedgerSets,
+  begun: LateStage | undefined,
+): PartitionAudit {
   const { topic, partition, low, high } = range
   const all = rangeBitmap(low, high)
-  const owed = stage === intake ? all : inputOf(stage, range, ledger)
   const found = ledger.setsOf(stage, topic, partition)
   const received = union(found.values())
+  const input = stage === intake ? all : inputOf(stage, range, ledger)
+  const owed = begun === undefined ? input : owedLate(begun, range, input, received)
   const missing = difference(owed, received)
 
   // What came twice, say first as a dead letter and stored after its replay, counts as its best.
@@ -127,7 +142,7 @@ function auditPartition(stage: string, range: Range, ledger: LedgerSets): Partit
 
 /** What a stage is owed: all that was published on the topic it reads. */
 function inputOf(stage: string, { topic, partition }: Range, ledger: LedgerSets): Bitmap {
-  const { reads } = stages[stage as keyof typeof stages]
+  const reads = readsOf(stage)
   const writers = (Object.entries(stages) as [string, Stage][]).flatMap(([name, { writes }]) =>
     writes.includes(reads) ? [name] : [],
   )
@@ -135,6 +150,19 @@ function inputOf(stage: string, { topic, partition }: Range, ledger: LedgerSets)
   return union(
     sources.flatMap((name) => ledger.setsOf(name, topic, partition).get('published') ?? []),
   )
+}
+
+/** What came since a stage began, and what it has seen of what was before. */
+function owedLate(
+  { from }: LateStage,
+  { topic, partition, low, high }: Range,
+  input: Bitmap,
+  received: Bitmap,
+): Bitmap {
+  const begun = from.find((one) => one.topic === topic && one.partition === partition)
+  if (begun === undefined || begun.offset <= low) return input
+  const before = rangeBitmap(low, begun.offset < high ? begun.offset : high)
+  return union([difference(input, before), intersection(input, received)])
 }
 
 function sum(partitions: readonly PartitionAudit[]): StageAudit['total'] {

@@ -23,6 +23,8 @@ export interface CloseRecord {
     bitmaps: { topic: string; partition: number; outcome: string; sha256: string }[]
   }[]
   unfinished: readonly string[]
+  /** Each version of a named filter that judged alerts of the night; absent where none did. */
+  filters?: readonly { name: string; version: number; asked: number; selected: number }[]
 }
 
 /** What is written down of an audit. */

@@ -1,4 +1,5 @@
 /** Which nights a broker knows of, and up to where their topics reach. */
+import { lateStages, type LateStage } from '../core/late-stage.ts'
 import { nightOfTopic, type Night } from '../core/night.ts'
 import type { Store } from '../core/ports.ts'
 import { listProgress, type TopicProgress } from '../core/progress.ts'
@@ -11,15 +12,21 @@ export interface KnownNight {
   unfinished: string[]
   /** Where the records of each partition come from. */
   topics: TopicProgress[]
+  /** Stages that began when somebody wanted them. */
+  lateStages: LateStage[]
 }
 
 /** The nights whose topics were taken in, oldest first. */
 export async function knownNights(store: Store): Promise<KnownNight[]> {
   const nights = new Map<Night, KnownNight>()
+  const late = await lateStages(store)
   for (const progress of await listProgress(store)) {
     const night = nightOfTopic(progress.topic)
     if (night === undefined) continue
-    const known = nights.get(night) ?? { night, ranges: [], unfinished: [], topics: [] }
+    const known = nights.get(night) ?? {
+      ...{ night, ranges: [], unfinished: [], topics: [] },
+      lateStages: late,
+    }
     nights.set(night, known)
     known.topics.push(progress)
     for (const { partition, low, high } of progress.partitions) {

@@ -60,9 +60,14 @@ export const intake = 'intake'
 
 /**
  * The stage of the named filters. It is not in the table: it reads the alert topic from when the first
- * filter is added on, and writes a topic per filter.
+ * filter is added on, and writes a topic per filter. From then on the audit counts it like any other.
  */
 export const filterStage = 'filter'
+
+/** What a stage reads, be it in the table or one of the named filters'. */
+export function readsOf(stage: string): TopicWord {
+  return Object.hasOwn(stages, stage) ? stages[stage as StageName].reads : 'alert_data'
+}
 
 /** What a bucket announces its new objects on. */
 export const noticeTopics: Partial<Record<BucketWord, TopicWord>> = {

@@ -1,6 +1,6 @@
 /** What a night's report says, gathered by a few queries over the ledger and the alerts. */
 import type { Night } from '../../core/night.ts'
-import { stages } from '../../core/pipeline.ts'
+import { intake, readsOf } from '../../core/pipeline.ts'
 import type { CloseRecord } from '../close.ts'
 import type { NightRecord } from '../night-record.ts'
 import type { Dialect } from './dialect.ts'
@@ -196,7 +196,7 @@ async function gatherDeadLetters(sources: ReportSources): Promise<NightReport['d
 }
 
 const readsEveryAlert = (stage: string): boolean =>
-  Object.entries(stages).some(([name, { reads }]) => name === stage && reads === 'alert_data')
+  stage !== intake && readsOf(stage) === 'alert_data'
 
 const topicsOf = (proof: CloseRecord): string =>
   [...new Set(proof.partitions.map(({ topic }) => `'${topic.replaceAll("'", "''")}'`))].join(

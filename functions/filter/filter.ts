@@ -12,7 +12,8 @@ import { fixPacket } from '../../schemas/fix.ts'
 import type { SchemaSource } from '../../schemas/registry.ts'
 import type { StageHandler, Verdict } from '../stage.ts'
 import { alertFilter } from './alert-filter.ts'
-import { liveFilters, type LiveFilter } from './registry.ts'
+import { formatJudged } from './judged.ts'
+import { keepBank, watchFilters, type Bank, type LiveFilter } from './registry.ts'
 import { alertView, type AlertView } from './view.ts'
 
 export interface FilterOptions {
@@ -26,13 +27,12 @@ export interface FilterOptions {
   now?: () => number
 }
 
-interface Ready extends LiveFilter {
-  selects(view: AlertView): boolean
-}
+type Selects = (view: AlertView) => boolean
 
-interface Bank {
-  bank: string
-  filters: Ready[]
+/** A bank whose filters are compiled, in its order. */
+interface Ready {
+  bank: Bank
+  selects: Selects[]
 }
 
 /** Attributes that say which filter a message passed. */
@@ -42,60 +42,65 @@ export const filterAttributes = { name: 'filter', version: 'filter_version' } as
 export function createFilter(options: FilterOptions): StageHandler {
   const { survey, store, topic, schemas, refreshMs = 1000, now = Date.now } = options
   const topics = new Map<string, Promise<Topic>>()
-  let compiled = new Map<string, Ready>()
-  let bank: Promise<Bank> | undefined
+  const look = watchFilters(store)
+  let compiled = new Map<string, Selects>()
+  let standing: Ready | undefined
+  let ready: Promise<Ready> | undefined
   let askedAt = -Infinity
 
   return async function handleFilter({ data, attributes }: Message): Promise<Verdict> {
     const { objectId, candid } = projectAlert(data, schemas)
     const { record } = readAlertWithoutCutouts(data, schemas)
-    const { bank: word, filters } = await current()
+    const { bank, selects } = await current()
     const view = alertView(record, { objectId, candid })
-    const selected = filters.filter((filter) => filter.selects(view))
-    if (selected.length === 0) {
-      return { outcome: 'filtered', reason: `bank ${word}`, objectId, candid }
-    }
+    const selected = selects.map((one) => one(view))
+    const reason = formatJudged(bank, selected)
+    if (!selected.includes(true)) return { outcome: 'filtered', reason, objectId, candid }
     // Subscribers read with whatever they have: the schema must be legal, as it is in the archive.
     const packet = trimPacket(fixPacket(data).bytes, schemas)
     const { [forStageAttribute]: _, ...own } = attributes
     await Promise.all(
-      selected.map(async ({ name, version }) => {
+      bank.filters.map(async ({ name, version }, i) => {
+        if (selected[i] !== true) return
         const named = { [filterAttributes.name]: name, [filterAttributes.version]: String(version) }
         await (await topicOf(name)).publish({ data: packet, attributes: { ...own, ...named } })
       }),
     )
-    const names = selected.map(({ name, version }) => `${name}@${version}`).join(', ')
-    return { outcome: 'published', reason: `bank ${word}: ${names}`, objectId, candid }
+    return { outcome: 'published', reason, objectId, candid }
   }
 
-  function current(): Promise<Bank> {
-    if (bank === undefined || now() - askedAt >= refreshMs) {
+  function current(): Promise<Ready> {
+    if (ready === undefined || now() - askedAt >= refreshMs) {
       askedAt = now()
-      bank = load()
+      ready = load()
       // The next alert asks again.
-      bank.catch(() => (bank = undefined))
+      ready.catch(() => (ready = undefined))
     }
-    return bank
+    return ready
   }
 
-  async function load(): Promise<Bank> {
-    const live = await liveFilters(store)
-    const ready = new Map<string, Ready>()
-    for (const filter of live.filters) {
-      const key = JSON.stringify(filter)
-      ready.set(key, compiled.get(key) ?? prepare(filter))
-    }
-    compiled = ready
-    const filters = [...ready.values()]
-    return { bank: live.bank, filters }
+  async function load(): Promise<Ready> {
+    const bank = await look()
+    if (bank === standing?.bank) return standing
+    const before = compiled
+    compiled = new Map(
+      bank.filters.map((filter) => {
+        const { selector } = filter
+        return [selector, before.get(selector) ?? prepare(filter)]
+      }),
+    )
+    // What an alert was judged by must be known before anybody reads that it was.
+    await keepBank(store, bank)
+    const selects = bank.filters.flatMap(({ selector }) => compiled.get(selector) ?? [])
+    return (standing = { bank, selects })
   }
 
-  function prepare(filter: LiveFilter): Ready {
+  function prepare({ name, selector }: LiveFilter): Selects {
     try {
-      return { ...filter, selects: alertFilter(filter.selector, survey).selects }
+      return alertFilter(selector, survey).selects
     } catch (cause) {
       // It is the filter's fault and no alert's: alerts wait until it is mended or removed.
-      const why = `Cannot use filter "${filter.name}": ${sentenceOf(cause)}`
+      const why = `Cannot use filter "${name}": ${sentenceOf(cause)}`
       throw new NightjarError('store_failed', why, { cause })
     }
   }

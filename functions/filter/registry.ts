@@ -30,6 +30,9 @@ export interface LiveFilter {
 
 const folder = 'filters/'
 
+/** Most filters that are live at once: which of them selected an alert must go in one ledger event. */
+export const mostFilters = 3000
+
 /** Check a name: it becomes part of a topic's. */
 export function checkFilterName(name: string): string {
   if (/^[a-z][a-z0-9_]{0,39}$/.test(name)) return name
@@ -62,6 +65,13 @@ export async function addFilter(
   selector: string,
   at: Date,
 ): Promise<NamedFilter> {
+  const others = (await watchFilters(store)()).filters.filter((one) => one.name !== name)
+  if (others.length >= mostFilters) {
+    throw new NightjarError(
+      'config_invalid',
+      `Cannot add filter "${name}": ${mostFilters} are live, and there may be no more`,
+    )
+  }
   return change(store, checkFilterName(name), (before) => {
     const last = before?.versions.at(-1)
     if (before !== undefined && before.removed === undefined && last?.selector === selector) {
@@ -83,15 +93,64 @@ export async function removeFilter(store: Store, name: string, at: Date): Promis
 }
 
 /** The filters that are live, by name, and a word for exactly this set of them. */
-export async function liveFilters(store: Store): Promise<{ filters: LiveFilter[]; bank: string }> {
-  const filters = (await listFilters(store)).flatMap(({ name, versions, removed }) => {
+export interface Bank {
+  bank: string
+  filters: LiveFilter[]
+}
+
+/**
+ * Look which filters are live, again and again: answers a function that does. Only what has changed
+ * since the last look is read; the same bank is the same object.
+ */
+export function watchFilters(store: Store): () => Promise<Bank> {
+  let known = new Map<string, { generation: string; filter: NamedFilter }>()
+  let last: Bank | undefined
+
+  return async function look() {
+    const found = new Map<string, { generation: string; filter: NamedFilter }>()
+    let changed = last === undefined
+    for await (const { name, generation } of store.list(folder)) {
+      const before = known.get(name)
+      if (before?.generation === generation) {
+        found.set(name, before)
+        continue
+      }
+      const object = await store.read(name)
+      if (object === null) continue
+      const filter = parse(object.data, name)
+      found.set(name, { generation: object.object.generation, filter })
+      changed = true
+    }
+    if (last !== undefined && !changed && found.size === known.size) return last
+    known = found
+    const bank = bankOf([...found.values()].map(({ filter }) => filter))
+    return (last = bank.bank === last?.bank ? last : bank)
+  }
+}
+
+function bankOf(all: readonly NamedFilter[]): Bank {
+  const filters = all.flatMap(({ name, versions, removed }) => {
     const last = versions.at(-1)
     if (last === undefined || removed !== undefined) return []
     return [{ name, version: last.version, selector: last.selector }]
   })
   const hash = createHash('sha256').update(JSON.stringify(filters)).digest('hex')
-  return { filters, bank: hash.slice(0, 12) }
+  return { bank: hash.slice(0, 12), filters }
 }
+
+/** Write down which filters a bank has, before an alert is judged by it. */
+export async function keepBank(store: Store, { bank, filters }: Bank): Promise<void> {
+  await store.create(bankName(bank), Buffer.from(`${JSON.stringify({ bank, filters }, null, 1)}\n`))
+}
+
+/** The filters of a bank that alerts were judged by. Throws `store_failed` for one that never was. */
+export async function readBank(store: Store, bank: string): Promise<Bank> {
+  const found = await store.read(bankName(bank))
+  if (found !== null) return JSON.parse(Buffer.from(found.data).toString()) as Bank
+  throw new NightjarError('store_failed', `Cannot read filter bank "${bank}": there is none`)
+}
+
+const bankName = (bank: string): string => `filter-banks/${bank}.json`
 
 async function change(
   store: Store,

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 
+import type { CloseRecord } from '../../conductor/close.ts'
+import { acquireWarehouse } from '../../local/duckdb/warehouse.ts'
+import type { Truth } from '../../simulator/truth.ts'
 import { makeNight, runHere, startNightjar } from '../night/harness.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'nightjar-filter-'))
@@ -75,8 +78,105 @@ test('a filter is tried on stored nights, then runs live, and both select the sa
   const shown = await runHere(['filter', 'show', 'rising', ...at])
   assert.match(
     shown.out,
-    /^rising\n {2}1 {2}since \S+ {2}\d+ selected\n {5}rb > 0.5 AND ndet >= 2\n$/,
+    /^rising\n {2}1 {2}since \S+ {2}selected \d+ of \d+\n {5}rb > 0.5 AND ndet >= 2\n$/,
   )
+})
+
+test('the audit counts the filters, names what they miss, and replay sends it to them alone', async () => {
+  const at = ['--home', join(dir, 'home')]
+  const auditNow = async (): Promise<{ status: number | null; record: CloseRecord }> => {
+    const { out, status } = await runHere(['audit', '--night', night.night, '--json', ...at])
+    return { status, record: JSON.parse(out) as CloseRecord }
+  }
+  const stageIn = ({ stages }: CloseRecord): CloseRecord['stages'][number] => {
+    const stage = stages.find((one) => one.stage === 'filter')
+    assert.ok(stage)
+    return stage
+  }
+  const before = await auditNow()
+  assert.equal(before.status, 0)
+  const { expected, outcomes } = stageIn(before.record)
+  assert.equal(expected, night.truths.filter(({ kind }) => kind !== 'gap').length)
+  assert.equal((outcomes['published'] ?? 0) + (outcomes['filtered'] ?? 0), expected)
+  assert.deepEqual(
+    before.record.filters?.map(({ name, version, asked }) => ({ name, version, asked })),
+    ['none', 'rising'].map((name) => ({ name, version: 1, asked: expected })),
+  )
+  assert.deepEqual(
+    before.record.filters?.map(({ selected }) => selected),
+    [0, outcomes['published']],
+  )
+  const text = (await runHere(['audit', '--night', night.night, ...at])).out
+  assert.match(text, /named filter +asked +published +filtered\n(?:.*\n)*?none@1 +\d+ +0 +\d+\n/)
+
+  // As if the stage had lost three.
+  const lost = night.truths.filter(({ kind }) => kind === 'alert').slice(20, 23)
+  const warehouse = await acquireWarehouse({ file: join(dir, 'home', 'warehouse.duckdb') })
+  await warehouse.exclusive(async (connection) => {
+    for (const { partition, offset } of lost) {
+      await connection.run(
+        `DELETE FROM ztf_alerts.ledger WHERE stage = 'filter'
+           AND kafka_partition = ${partition} AND kafka_offset = ${offset}`,
+      )
+    }
+  })
+  await warehouse.release()
+  const without = await auditNow()
+  assert.equal(without.status, 1)
+  assert.equal(without.record.state, 'incomplete')
+  const named = stageIn(without.record).missing.flatMap((run) => {
+    const [, topic = '', partition = '', first = '', last = first] =
+      /^(.*)\[(\d+)\]@(\d+)(?:–(\d+))?$/.exec(run) ?? []
+    const count = Number(last) - Number(first) + 1
+    return Array.from({ length: count }, (_, i) => `${topic} ${partition} ${Number(first) + i}`)
+  })
+  assert.deepEqual(
+    named.sort(),
+    lost.map(({ topic, partition, offset }) => `${topic} ${partition} ${offset}`).sort(),
+  )
+  const sent = await runHere(['replay', '--missing', '--night', night.night, ...at])
+  assert.deepEqual(sent, { out: 'Sent 3 again.\n', err: '', status: 0 })
+  const told = `SELECT stage, COUNT(*) AS n FROM ledger WHERE stage <> 'filter' GROUP BY 1 ORDER BY 1`
+  const others = await runHere(['query', '--json', told, ...at])
+  assert.equal((await runHere(['run', '--once', ...at])).status, 0)
+  const mended = await auditNow()
+  assert.equal(mended.status, 0)
+  assert.equal(mended.record.digest, before.record.digest)
+  assert.deepEqual(mended.record.filters, before.record.filters)
+  assert.deepEqual((await runHere(['query', '--json', told, ...at])).out, others.out)
+})
+
+test('a filter that is added in mid-night owes what comes from then on, also without any filter left', async () => {
+  const at = ['--home', join(dir, 'mid')]
+  const from = join(dir, 'half')
+  const files = night.truths.filter(({ kind }) => kind !== 'gap')
+  const copy = (truths: readonly Truth[]): void => {
+    for (const truth of truths) {
+      const to = join(from, night.nameOf(truth))
+      mkdirSync(dirname(to), { recursive: true })
+      copyFileSync(join(night.from, night.nameOf(truth)), to)
+    }
+  }
+  copy(files.filter(({ offset }) => offset < 15))
+  const first = await runHere(['run', '--once', '--from', from, ...at])
+  assert.equal(first.status, 0, first.err)
+  assert.ok(!/\nfilter /.test((await runHere(['audit', ...at])).out))
+  assert.equal((await runHere(['filter', 'add', 'late', 'rb > 0.5', ...at])).status, 0)
+  copy(files.filter(({ offset }) => offset >= 15 && offset < 25))
+  assert.equal((await runHere(['run', '--once', '--from', from, ...at])).status, 0)
+  assert.equal((await runHere(['filter', 'remove', 'late', ...at])).status, 0)
+  copy(files.filter(({ offset }) => offset >= 25))
+  const last = await runHere(['run', '--once', '--from', from, ...at])
+  assert.equal(last.status, 0, last.err)
+
+  const audited = await runHere(['audit', '--json', '--night', night.night, ...at])
+  assert.equal(audited.status, 0)
+  const record = JSON.parse(audited.out) as CloseRecord
+  const stage = record.stages.find((one) => one.stage === 'filter')
+  const asked = files.filter(({ offset }) => offset >= 15 && offset < 25).length
+  assert.equal(stage?.expected, files.filter(({ offset }) => offset >= 15).length)
+  assert.equal(record.filters?.[0]?.asked, asked)
+  assert.ok((record.filters?.[0]?.selected ?? 0) > 0)
 })
 
 test('a filter gets versions, is listed, and is removed for good only once', async () => {

@@ -4,6 +4,7 @@ import { suite, test } from 'node:test'
 import { auditNight, type Audit, type Range, type StageAudit } from '../../conductor/audit.ts'
 import { closeRecord } from '../../conductor/close.ts'
 import { readLedgerSets } from '../../conductor/ledger-sets.ts'
+import type { LateStage } from '../../core/late-stage.ts'
 import { ledgerOf, topic, type HandMade } from './ledger.ts'
 
 const range = (partition: number, low: bigint, high: bigint): Range => ({
@@ -273,6 +274,58 @@ suite('auditNight()', () => {
       stages.map(({ stage }) => stage),
       ['intake', 'archive', 'warehouse'],
     )
+  })
+})
+
+suite('auditNight() of a stage that began late', () => {
+  const begun = (offset: bigint): LateStage => ({
+    stage: 'filter',
+    since: '2026-11-21T05:00:00.000Z',
+    from: [
+      { topic, partition: 0, offset },
+      { topic: 'ztf_20261120_programid1', partition: 0, offset: 9n },
+    ],
+  })
+  const withFilter = (filter: HandMade[string], offset = 140n): Audit =>
+    auditNight({
+      ...{ survey: 'ztf', night: '20261121', ranges, lateStages: [begun(offset)] },
+      ledger: ledgerOf({ ...clean(), filter }),
+    })
+
+  test('owes what came from its birth on, and of a partition that was unknown then, all', () => {
+    const found = withFilter({
+      0: { published: [[150, 10]], filtered: [[160, 40]] },
+      1: { filtered: [[far, 48]] },
+    })
+    assert.deepEqual(missing(found), [`filter[0]@140+10`, `filter[1]@${far + 48n}+2`])
+    assert.equal(found.missingCount, 12)
+    assert.equal(found.complete, false)
+    assert.equal(stageOf(found, 'filter').total.expected, 110)
+  })
+
+  test('what it has judged of the time before counts, and is not unexpected', () => {
+    const found = withFilter({
+      0: { published: [[130, 10]], filtered: [[140, 60]] },
+      1: { filtered: [[far, 50]] },
+    })
+    const { expected, received, unexpected, outcomes } = stageOf(found, 'filter').total
+    assert.deepEqual([expected, received, unexpected], [120, 120, 0])
+    assert.deepEqual([outcomes.published, outcomes.filtered], [10, 110])
+    assert.equal(found.complete, true)
+  })
+
+  test('a night that was over when it began is the night that it was', () => {
+    const over = auditNight({
+      ...{ survey: 'ztf', night: '20261121', ranges, ledger: ledgerOf(clean()) },
+      lateStages: [
+        {
+          stage: 'filter',
+          since: '2026-11-22T05:00:00.000Z',
+          from: ranges.map(({ partition, high }) => ({ topic, partition, offset: high })),
+        },
+      ],
+    })
+    assert.deepEqual(over, audit(clean()))
   })
 })
 
