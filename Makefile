@@ -51,7 +51,7 @@ torture: install ## kill -9 the broker and the Kafka intake ROUNDS times (200), 
 	@$(NODE) test/gateways/hpfeeds/fuzz.ts --inputs $(INPUTS)
 	@$(NODE) test/gateways/voevent/fuzz.ts --inputs $(INPUTS)
 
-bundle: install ## make one bundle a stage, as Cloud Functions takes it, into dist/functions
+bundle: install ## make one bundle a function, as Cloud Functions takes it, into dist/functions
 	@$(NODE) functions/bundle.ts
 
 cloudnight: install ## run a night of 20,000 alerts through Google's emulators, killing on the way

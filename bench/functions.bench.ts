@@ -15,11 +15,11 @@ import { formatCount, formatTable } from '../cli/text-table.ts'
 import { openStores } from '../cloud/stores.ts'
 import { openTopics } from '../cloud/topics.ts'
 import { bucketName, topicName } from '../core/names.ts'
-import { stages, topicsOf, type Stage, type StageName } from '../core/pipeline.ts'
+import { readersOf, stages, topicsOf, type Stage, type StageReader } from '../core/pipeline.ts'
 import type { Store, Table, Topic } from '../core/ports.ts'
 import { crc32c } from '../core/crc32c.ts'
-import { bundleStage } from '../functions/bundle.ts'
-import { serveStage } from '../functions/serve.ts'
+import { bundleReader } from '../functions/bundle.ts'
+import { serveReader } from '../functions/serve.ts'
 import { toMessage } from '../consumer/message.ts'
 import { bundledSchemas } from '../schemas/registry.ts'
 import { simulateNight } from '../simulator/night.ts'
@@ -35,7 +35,7 @@ const root = resolve(import.meta.dirname, '..')
 const json = process.argv.includes('--json')
 const alerts = Number(process.argv.slice(2).find((word) => /^\d+$/.test(word)) ?? 2000)
 const repeats = 5
-const names = Object.keys(stages) as StageName[]
+const readers = readersOf('ztf')
 
 /** Services that cost nothing. */
 function ground() {
@@ -92,10 +92,10 @@ for (const { truth, data } of night) {
 }
 
 /** CPU milliseconds an alert of the best round: the others were disturbed. */
-async function cpuOf(stage: StageName): Promise<number> {
+async function cpuOf(reader: StageReader): Promise<number> {
   let best = Infinity
   for (let i = 0; i < repeats; i++) {
-    const served = serveStage(stage, ground(), () => {})
+    const served = serveReader(reader, ground(), () => {})
     const before = process.cpuUsage()
     for (const event of events) await served.handle({ data: JSON.parse(event) as unknown })
     const { user, system } = process.cpuUsage(before)
@@ -132,9 +132,12 @@ function coldStart(folder: string): { loadMs: number; rssMb: number } {
  * CPU milliseconds an alert of the whole process that serves a bundle through functions-framework, with
  * Google's SDKs against emulators, twenty requests at once; undefined without emulators.
  */
-async function servedCpu(stage: StageName, folder: string): Promise<number | undefined> {
+async function servedCpu(
+  { name, stages: served }: StageReader,
+  folder: string,
+): Promise<number | undefined> {
   if (skipWithoutPubsub !== false || skipWithoutGcs !== false) return undefined
-  if ((stages[stage] as Stage).table !== undefined) return undefined
+  if (served.some((stage) => (stages[stage] as Stage).table !== undefined)) return undefined
   const at = { survey: 'ztf', project: 'bench' } as const
   const [pubsub, gcs, port] = [await startPubsub(), await startGcs(), await freePort()]
   const topics = await openTopics({ project: at.project, emulator: pubsub.host })
@@ -144,7 +147,7 @@ async function servedCpu(stage: StageName, folder: string): Promise<number | und
     await storage.createBucket(bucketName(at, word))
   }
   const framework = join(root, 'node_modules/.bin/functions-framework')
-  const words = [framework, `--source=${folder}`, `--target=${stage}`, `--port=${port}`]
+  const words = [framework, `--source=${folder}`, `--target=${name}`, `--port=${port}`]
   const child = spawn(process.execPath, [...words, '--signature-type=cloudevent'], {
     env: {
       ...process.env,
@@ -165,7 +168,7 @@ async function servedCpu(stage: StageName, folder: string): Promise<number | und
         body: event,
       })
       await response.arrayBuffer()
-      if (response.status !== 204) throw new Error(`${stage} answered ${response.status}`)
+      if (response.status !== 204) throw new Error(`${name} answered ${response.status}`)
     }
     const all = async (list: readonly string[]): Promise<void> => {
       const left = [...list]
@@ -180,7 +183,7 @@ async function servedCpu(stage: StageName, folder: string): Promise<number | und
         () => false,
       )
       if (ready) break
-      if (tries > 100) throw new Error(`${stage} does not serve`)
+      if (tries > 100) throw new Error(`${name} does not serve`)
       await pause(100)
     }
     // The first fifth warms the engine up.
@@ -207,17 +210,17 @@ mkdirSync(join(root, '.nightjar'), { recursive: true })
 const dir = mkdtempSync(join(root, '.nightjar/bench-'))
 try {
   const found = []
-  for (const stage of names) {
-    const { folder, codeBytes, zipBytes } = await bundleStage(stage, dir)
-    const cpuMs = await cpuOf(stage)
-    const servedMs = await servedCpu(stage, folder)
-    found.push({ stage, cpuMs, servedMs, ...coldStart(folder), codeBytes, zipBytes })
+  for (const reader of readers) {
+    const { folder, codeBytes, zipBytes } = await bundleReader(reader.name, dir)
+    const cpuMs = await cpuOf(reader)
+    const servedMs = await servedCpu(reader, folder)
+    found.push({ name: reader.name, cpuMs, servedMs, ...coldStart(folder), codeBytes, zipBytes })
   }
   if (json) {
     process.stdout.write(`${JSON.stringify(found)}\n`)
   } else {
-    const rows = found.map(({ stage, cpuMs, servedMs, loadMs, rssMb, codeBytes, zipBytes }) => [
-      stage,
+    const rows = found.map(({ name, cpuMs, servedMs, loadMs, rssMb, codeBytes, zipBytes }) => [
+      name,
       (cpuMs * 1000).toFixed(0),
       servedMs === undefined ? '' : (servedMs * 1000).toFixed(0),
       loadMs.toFixed(0),

@@ -12,7 +12,7 @@ import { readLedgerSets } from '../conductor/ledger-sets.ts'
 import { knownNights } from '../conductor/nights.ts'
 import { parseEnvironment, variables, type Environment } from '../core/environment.ts'
 import { NightjarError } from '../core/errors.ts'
-import { stages, stagesOf, type Stage, type StageName } from '../core/pipeline.ts'
+import { readersOf, stages, stagesOf, type Stage, type StageReader } from '../core/pipeline.ts'
 import type { Table } from '../core/ports.ts'
 import { homeAt } from '../local/home.ts'
 import { startReaders, type Reader, type Running } from '../local/broker.ts'
@@ -21,7 +21,7 @@ import type { HomeOptions } from './embedded.ts'
 import { createLog } from './log.ts'
 import { noMetrics, serveMetrics } from './metrics.ts'
 import { aborted, type Session, type SessionOptions, type Taken } from './session.ts'
-import { ledgerReader, stageReaders, type Pipeline } from './wiring.ts'
+import { ledgerReader, sharedReaders, type Pipeline } from './wiring.ts'
 import type { World } from './world.ts'
 
 export interface CloudOptions {
@@ -94,14 +94,15 @@ export async function runCloudSession(
   const metrics = options.metrics ? await serveMetrics(options.metrics, plain) : noMetrics
   const log = metrics.counted(plain)
   const environment = environmentOf(world, options)
-  const names = stagesWanted(environment, options.stages)
+  const wanted = readersWanted(environment, options.stages)
+  const names = wanted.flatMap((reader) => reader.stages)
   const ground = await openCloud(world, environment, options)
   let running: Running | undefined
   try {
     const emulated = environment.emulators.pubsub !== undefined
     const needsTable = names.some((name) => (stages[name] as Stage).table !== undefined)
     const table = needsTable || emulated || options.once === true ? await ground.table() : undefined
-    const readers = await stageReaders(ground, names, log, world.env, table)
+    const readers = await sharedReaders(ground, wanted, log, world.env, table)
     // In the cloud a BigQuery subscription lands the ledger; an emulator has no such thing.
     if (emulated && table !== undefined) readers.push(await ledgerReader(ground, table))
     const activity = watchActivity(readers)
@@ -240,17 +241,30 @@ async function report(
   if (audits.some(({ record }) => record.state !== 'complete')) world.exit(1)
 }
 
-/** `--stages archive,exgalac`, `none`, or all of the survey's. */
-function stagesWanted({ at }: Environment, text: string | undefined): StageName[] {
-  const known = stagesOf(at.survey)
-  if (text === undefined) return known
+/**
+ * The readers of `--stages salt2`, of `none`, or all of the survey's. Stages that share their deliveries go
+ * together: to ack what one of them has done would take it from the others.
+ */
+function readersWanted({ at }: Environment, text: string | undefined): StageReader[] {
+  const readers = readersOf(at.survey)
+  if (text === undefined) return readers
   if (text === 'none') return []
-  return text.split(',').map((word) => {
+  const known = stagesOf(at.survey)
+  const asked = text.split(',').map((word) => {
     const stage = known.find((name) => name === word.trim())
     if (stage !== undefined) return stage
     throw new NightjarError(
       'config_invalid',
       `Cannot run stage "${word}" of ${at.survey}: known are ${known.join(', ')}, and none`,
+    )
+  })
+  return readers.filter(({ stages: served }) => {
+    const missing = served.filter((stage) => !asked.includes(stage))
+    if (missing.length === 0 || missing.length === served.length) return missing.length === 0
+    throw new NightjarError(
+      'config_invalid',
+      `Cannot run ${served.filter((stage) => asked.includes(stage)).join(', ')} alone: one ` +
+        `subscription brings messages to ${served.join(', ')}; name them all`,
     )
   })
 }

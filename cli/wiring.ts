@@ -8,12 +8,13 @@ import { deadLetter } from '../core/dead-letter.ts'
 import { isPermanent } from '../core/errors.ts'
 import { ledgerRow } from '../core/ledger.ts'
 import type { Log } from '../core/log.ts'
-import { stages, stagesOf, type Stage, type StageName } from '../core/pipeline.ts'
+import { stages, stagesOf, type Stage, type StageName, type StageReader } from '../core/pipeline.ts'
 import type { Table, Topic } from '../core/ports.ts'
 import type { Environment } from '../core/settings.ts'
 import { handlers, type HandlerWorld } from '../functions/handlers.ts'
 import { parseRedshifts } from '../functions/salt2/redshifts.ts'
-import { createStage } from '../functions/stage.ts'
+import { createShared } from '../functions/share.ts'
+import { createJudge, createStage, type Judge, type StageOptions } from '../functions/stage.ts'
 import type { Ground, Reader } from '../local/broker.ts'
 import { openShelf } from '../schemas/shelf.ts'
 
@@ -41,14 +42,55 @@ export async function stageReaders(
   env: Environment,
   table?: Table,
 ): Promise<Reader[]> {
+  const open = await stageOpener(ground, log, env, table)
+  const readers: Reader[] = []
+  for (const stage of names) {
+    readers.push({
+      name: stage,
+      subscription: await ground.subscription(stages[stage].reads, stage),
+      onDelivery: createStage(await open(stage)),
+    })
+  }
+  return readers
+}
+
+/** The cloud's readers: the stages of one share its deliveries, as they do in its function. */
+export async function sharedReaders(
+  ground: Pipeline,
+  wanted: readonly StageReader[],
+  log: Log,
+  env: Environment,
+  table?: Table,
+): Promise<Reader[]> {
+  const open = await stageOpener(ground, log, env, table)
+  const ledger = await ground.topic('ledger')
+  const readers: Reader[] = []
+  for (const { name, reads, stages: served } of wanted) {
+    const judges = new Map<string, Judge>()
+    for (const stage of served) judges.set(stage, createJudge(await open(stage)))
+    readers.push({
+      name,
+      subscription: await ground.subscription(reads, name),
+      onDelivery: createShared({ judges, ledger }),
+    })
+  }
+  return readers
+}
+
+/** How a stage is made ready on a ground. */
+async function stageOpener(
+  ground: Pipeline,
+  log: Log,
+  env: Environment,
+  table?: Table,
+): Promise<(stage: StageName) => Promise<StageOptions>> {
   const ledger = await ground.topic('ledger')
   const deadLetters = await ground.topic('dead_letter')
   const claims = await ground.bucket('broker_files')
   const schemas = openShelf(ground.home.schemas)
   const { topic, bucket } = ground
   const fitting = await fittingWorld(env)
-  const readers: Reader[] = []
-  for (const stage of names) {
+  return async function open(stage) {
     const handle = await handlers[stage]({
       topic,
       bucket,
@@ -56,13 +98,8 @@ export async function stageReaders(
       ...fitting,
       table: () => (table ? Promise.resolve(table) : Promise.reject(noTable(stage))),
     })
-    readers.push({
-      name: stage,
-      subscription: await ground.subscription(stages[stage].reads, stage),
-      onDelivery: createStage({ stage, handle, ledger, deadLetters, claims, log }),
-    })
+    return { stage, handle, ledger, deadLetters, claims, log }
   }
-  return readers
 }
 
 /** What the environment says of fits: `NIGHTJAR_SALT2_DIR`, a full model, and `NIGHTJAR_REDSHIFTS`, a file. */

@@ -11,14 +11,14 @@ import {
   type BucketWord,
   type TopicWord,
 } from '../core/names.ts'
-import { noticeTopics, stages, stagesOf, topicsOf } from '../core/pipeline.ts'
+import { noticeTopics, readersOf, topicsOf } from '../core/pipeline.ts'
 import { openDatasets } from './datasets.ts'
 import { fault, kindOfFault } from './faults.ts'
 import { openStores } from './stores.ts'
 import { openTopics } from './topics.ts'
 
 export interface Finding {
-  /** What was looked at: `subscription ztf_alert_data-archive`. */
+  /** What was looked at: `subscription ztf_alert_data-packets`. */
   thing: string
   /** `note`: it works, but not as well as it could; or it could not be told. */
   state: 'ok' | 'note' | 'fault'
@@ -77,7 +77,7 @@ async function* checkTopics({ at, emulators }: Environment): AsyncGenerator<Find
               topic.iam.testPermissions(wanted),
             )
         if (lacking.length > 0) yield forbidden(thing, lacking, 'roles/pubsub.publisher', what)
-        else if (!topics.emulated && kept == null) {
+        else if (!topics.emulated && kept == null && word !== 'alert_data') {
           const said = 'keeps nothing once it is acked: give it a message retention for seeks'
           yield { thing, state: 'note', said }
         } else yield { thing, state: 'ok', said: 'there' }
@@ -86,10 +86,10 @@ async function* checkTopics({ at, emulators }: Environment): AsyncGenerator<Find
       }
     }
     const readers: [TopicWord, string, string][] = [
-      ...stagesOf(at.survey).map((stage): [TopicWord, string, string] => [
-        stages[stage].reads,
-        stage,
-        stageFilter(stage),
+      ...readersOf(at.survey).map(({ name, reads, stages }): [TopicWord, string, string] => [
+        reads,
+        name,
+        stageFilter(...stages),
       ]),
       ['dead_letter', 'replay', ''],
     ]

@@ -24,9 +24,10 @@ export const kafkaAttributes = {
 /** The stage that a replayed message is for; the other stages' subscriptions filter it out. */
 export const forStageAttribute = 'nightjar_for'
 
-/** The filter of a stage's subscription: everything but what is replayed for another stage. */
-export function stageFilter(stage: string): string {
-  return `NOT attributes:${forStageAttribute} OR attributes.${forStageAttribute} = "${stage}"`
+/** The filter of the subscription of one or more stages: everything but what is replayed for others. */
+export function stageFilter(...stages: readonly string[]): string {
+  const own = stages.map((stage) => ` OR attributes.${forStageAttribute} = "${stage}"`)
+  return `NOT attributes:${forStageAttribute}${own.join('')}`
 }
 
 /** Read the occurrence from a message's attributes. */

@@ -84,7 +84,7 @@ export function channelTopicName(at: Instance, prefix: string, channel: string):
   )
 }
 
-/** A subscription is named after its topic and its reader: `ztf_alert_data-archive`. */
+/** A subscription is named after its topic and its reader: `ztf_alert_data-packets`. */
 export function subscriptionName(at: Instance, word: TopicWord, reader: string): string {
   return `${topicName(at, word)}-${reader}`
 }
@@ -131,14 +131,14 @@ export function topicGroup(group: string, kafkaTopic: string): string {
   return `${group}-${kafkaTopic}`
 }
 
-/** The service account of a component: `ztf-archive`, `ztf-archive-rc1`; 6 to 30 characters. */
+/** The service account of a component: `ztf-packets`, `ztf-packets-rc1`; 6 to 30 characters. */
 export function accountName(at: Instance, component: string): string {
   return `${at.survey}-${component}${suffix(at)}`
 }
 
-/** The Cloud Function of a stage: `ztf-archive`. Second generation names take no underscore. */
-export function functionName(at: Instance, stage: string): string {
-  return `${at.survey}-${stage.replaceAll('_', '-')}${suffix(at)}`
+/** The Cloud Function of a reader: `ztf-packets`. Second generation names take no underscore. */
+export function functionName(at: Instance, reader: string): string {
+  return `${at.survey}-${reader.replaceAll('_', '-')}${suffix(at)}`
 }
 
 /** `ztf-consumer` and `night-conductor`; a second survey's conductor carries the survey. */

@@ -9,6 +9,11 @@ export interface Stage {
   /** One sentence for people: help, dashboard, report. */
   does: string
   reads: TopicWord
+  /**
+   * The cloud's subscription and function that bring it its messages. Stages of one reader share each
+   * delivery, which is paid once; here each has a subscription of its own, which costs nothing.
+   */
+  reader: string
   /** Topics that carry its results. Ledger and dead letters are every stage's. */
   writes: readonly TopicWord[]
   bucket?: BucketWord
@@ -22,6 +27,7 @@ export const stages = {
   archive: {
     does: 'store every alert as a schema-fixed Avro file',
     reads: 'alert_data',
+    reader: 'packets',
     writes: [],
     bucket: 'alert_avro_bucket',
     surveys: ['ztf', 'lsst'],
@@ -30,6 +36,7 @@ export const stages = {
   warehouse: {
     does: 'store every alert, without cutouts, as a row',
     reads: 'alert_data',
+    reader: 'packets',
     writes: [],
     table: 'alerts',
     surveys: ['ztf', 'lsst'],
@@ -38,6 +45,7 @@ export const stages = {
   exgalac: {
     does: 'pick out extragalactic transients',
     reads: 'alert_data',
+    reader: 'packets',
     writes: ['exgalac_trans'],
     surveys: ['ztf'],
     memory: '256Mi',
@@ -45,6 +53,7 @@ export const stages = {
   salt2: {
     does: 'fit a type Ia supernova to each transient, with its plot and a peak forecast',
     reads: 'exgalac_trans',
+    reader: 'salt2',
     writes: ['salt2'],
     bucket: 'sncosmo',
     table: 'salt2',
@@ -54,6 +63,17 @@ export const stages = {
 } as const satisfies Record<string, Stage>
 
 export type StageName = keyof typeof stages
+
+export type ReaderName = (typeof stages)[StageName]['reader']
+
+/** A subscription and the function that it is pushed to, with the stages that it serves. */
+export interface StageReader {
+  name: ReaderName
+  reads: TopicWord
+  stages: readonly StageName[]
+  /** What the hungriest of them needs. */
+  memory: Stage['memory']
+}
 
 /** The first of all: it has no subscription, it reads the survey's stream itself. */
 export const intake = 'intake'
@@ -79,6 +99,21 @@ export function stagesOf(survey: Survey): StageName[] {
   const names = Object.keys(stages) as StageName[]
   return names.filter((name) => (stages[name].surveys as readonly Survey[]).includes(survey))
 }
+
+/** The readers of a survey, in the order of the table. */
+export function readersOf(survey: Survey): StageReader[] {
+  const names = Map.groupBy(stagesOf(survey), (name) => stages[name].reader)
+  return [...names].map(([name, served]) => {
+    const [first] = served
+    if (first === undefined) throw new Error(`Reader "${name}" serves nobody`)
+    const memory = served.map((stage) => stages[stage].memory)
+    memory.sort((a, b) => mebibytes(b) - mebibytes(a))
+    return { name, stages: served, reads: stages[first].reads, memory: memory[0] ?? '512Mi' }
+  })
+}
+
+const mebibytes = (memory: Stage['memory']): number =>
+  Number.parseInt(memory) * (memory.endsWith('Gi') ? 1024 : 1)
 
 /** Every topic that exists for a survey: what is read, written, announced, and the two for all. */
 export function topicsOf(survey: Survey): TopicWord[] {

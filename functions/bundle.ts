@@ -1,9 +1,9 @@
 /**
- * One bundle a stage, as Cloud Functions takes it: `dist/functions/{stage}/` to look at and to run, and
- * `dist/functions/{stage}-{hash}.zip` to deploy. The name holds the hash of the content and the same
+ * One bundle a reader, as Cloud Functions takes it: `dist/functions/{reader}/` to look at and to run, and
+ * `dist/functions/{reader}-{hash}.zip` to deploy. The name holds the hash of the content and the same
  * sources give the same bytes, so a deployment changes when the code does and never else.
  *
- *     node functions/bundle.ts [stage …]
+ *     node functions/bundle.ts [reader …]
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
 import { NightjarError } from '../core/errors.ts'
-import { stages, type StageName } from '../core/pipeline.ts'
+import { stages, type ReaderName, type Stage, type StageName } from '../core/pipeline.ts'
 import { packZip, type ZipEntry } from './zip.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -29,7 +29,7 @@ const external = [
 const nodeMajor = '24'
 
 export interface Bundle {
-  stage: StageName
+  reader: ReaderName
   folder: string
   zip: string
   /** SHA-256 of the zip, hexadecimal. */
@@ -41,8 +41,8 @@ export interface Bundle {
   packages: { name: string; bytes: number }[]
 }
 
-/** Make the bundle of a stage below a folder. */
-export async function bundleStage(stage: StageName, out: string): Promise<Bundle> {
+/** Make the bundle of a reader below a folder. */
+export async function bundleReader(reader: ReaderName, out: string): Promise<Bundle> {
   const data: ZipEntry[] = []
   const result = await build({
     entryPoints: [join(root, 'functions/main.ts')],
@@ -59,8 +59,8 @@ export async function bundleStage(stage: StageName, out: string): Promise<Bundle
     legalComments: 'none',
     logLevel: 'silent',
     external,
-    define: { 'process.env.NIGHTJAR_STAGE': JSON.stringify(stage) },
-    plugins: [oneStage(stage), dataBeside(data)],
+    define: { 'process.env.NIGHTJAR_READER': JSON.stringify(reader) },
+    plugins: [oneReader(reader), dataBeside(data)],
   })
   const [code] = result.outputFiles
   if (code === undefined) throw new Error('esbuild wrote nothing')
@@ -69,7 +69,7 @@ export async function bundleStage(stage: StageName, out: string): Promise<Bundle
     (result.metafile.outputs['index.js']?.imports ?? []).map(({ path }) => packageOf(path)),
   )
   const manifest = {
-    name: `nightjar-${stage}`,
+    name: `nightjar-${reader}`,
     private: true,
     main: 'index.js',
     engines: { node: nodeMajor },
@@ -85,35 +85,36 @@ export async function bundleStage(stage: StageName, out: string): Promise<Bundle
   ]
   const packed = packZip(files)
   const sha256 = createHash('sha256').update(packed).digest('hex')
-  const folder = join(out, stage)
+  const folder = join(out, reader)
   await rm(folder, { recursive: true, force: true })
   for (const { name, data: bytes } of files) {
     await mkdir(dirname(join(folder, name)), { recursive: true })
     await writeFile(join(folder, name), bytes)
   }
-  const old = new RegExp(`^${stage}-[0-9a-f]{16}\\.zip$`)
+  const old = new RegExp(`^${reader}-[0-9a-f]{16}\\.zip$`)
   for (const name of await readdir(out)) if (old.test(name)) await rm(join(out, name))
-  const zip = join(out, `${stage}-${sha256.slice(0, 16)}.zip`)
+  const zip = join(out, `${reader}-${sha256.slice(0, 16)}.zip`)
   await writeFile(zip, packed)
   const sizes = { codeBytes: code.contents.length, zipBytes: packed.length }
-  return { stage, folder, zip, sha256, ...sizes, packages: packagesOf(inputs) }
+  return { reader, folder, zip, sha256, ...sizes, packages: packagesOf(inputs) }
 }
 
-/** Leave out what belongs to other stages: code that only a dynamic import of theirs leads to. */
-function oneStage(stage: StageName): Plugin {
-  const { table } = stages[stage] as { table?: string }
+/** Leave out what belongs to other readers: code that only a dynamic import of theirs leads to. */
+function oneReader(reader: ReaderName): Plugin {
+  const names = Object.keys(stages) as StageName[]
+  const own = names.filter((name) => stages[name].reader === reader)
+  const writesTable = own.some((name) => (stages[name] as Stage).table !== undefined)
   return {
-    name: 'one-stage',
+    name: 'one-reader',
     setup(setup) {
       setup.onResolve({ filter: /^\.\// }, ({ kind, importer, path }) => {
         if (kind !== 'dynamic-import') return null
         const from = relative(root, importer)
         const foreign =
-          (from === 'functions/handlers.ts' && !path.startsWith(`./${stage}/`)) ||
+          (from === 'functions/handlers.ts' &&
+            !own.some((stage) => path.startsWith(`./${stage}/`))) ||
           (from === 'cloud/ground.ts' && path === './subscription.ts') ||
-          (from === 'cloud/ground.ts' &&
-            /^\.\/(table|datasets)\.ts$/.test(path) &&
-            table === undefined)
+          (from === 'cloud/ground.ts' && /^\.\/(table|datasets)\.ts$/.test(path) && !writesTable)
         return foreign ? { path, external: true } : null
       })
     },
@@ -180,16 +181,16 @@ function packagesOf(inputs: Metafile['outputs'][string]['inputs']): Bundle['pack
   return packages.sort((a, b) => b.bytes - a.bytes)
 }
 
-/** Check the stages that are asked for. */
-function parseStages(words: readonly string[]): StageName[] {
-  const known = Object.keys(stages) as StageName[]
+/** Check the readers that are asked for. */
+function parseReaders(words: readonly string[]): ReaderName[] {
+  const known = [...new Set(Object.values(stages).map(({ reader }) => reader))]
   if (words.length === 0) return known
   return words.map((word) => {
-    const stage = known.find((name) => name === word)
-    if (stage !== undefined) return stage
+    const reader = known.find((name) => name === word)
+    if (reader !== undefined) return reader
     throw new NightjarError(
       'config_invalid',
-      `Cannot bundle stage "${word}": known are ${known.join(', ')}`,
+      `Cannot bundle reader "${word}": known are ${known.join(', ')}`,
     )
   })
 }
@@ -197,8 +198,8 @@ function parseStages(words: readonly string[]): StageName[] {
 if (import.meta.main) {
   const out = join(root, 'dist/functions')
   await mkdir(out, { recursive: true })
-  for (const stage of parseStages(process.argv.slice(2))) {
-    const { zip, codeBytes, zipBytes, packages } = await bundleStage(stage, out)
+  for (const reader of parseReaders(process.argv.slice(2))) {
+    const { zip, codeBytes, zipBytes, packages } = await bundleReader(reader, out)
     const sdks = packages.filter(({ name }) => name.startsWith('@google-cloud/'))
     process.stdout.write(
       `${relative(root, zip)}  ${(codeBytes / 1e6).toFixed(1)} MB of code, ` +

@@ -1,29 +1,30 @@
 /**
- * PROGRAM: the stages as Cloud Functions. Each stage of the pipeline is an entry point of its name; a
- * bundle of one stage (`make bundle`) has that one alone. A wrong environment stops the start, with a
- * sentence that names every fault.
+ * PROGRAM: the stages as Cloud Functions. Each reader of the pipeline is an entry point of its name, which
+ * serves its stages; a bundle of one reader (`make bundle`) has that one alone. A wrong environment stops the
+ * start, with a sentence that names every fault.
  *
- *     functions-framework --source=dist/functions/archive --target=archive --signature-type=cloudevent
+ *     functions-framework --source=dist/functions/packets --target=packets --signature-type=cloudevent
  */
 import { cloudEvent } from '@google-cloud/functions-framework'
 
 import { openCloudGround } from '../cloud/ground.ts'
 import { createLog } from '../cloud/log.ts'
 import { parseEnvironment } from '../core/environment.ts'
-import { stagesOf } from '../core/pipeline.ts'
-import { serveStage } from './serve.ts'
+import { readersOf } from '../core/pipeline.ts'
+import { serveReader } from './serve.ts'
 
 const environment = parseEnvironment(process.env)
 const log = createLog((line) => void process.stdout.write(line))
-// `make bundle` puts the stage's name in the place of the variable.
-const only = process.env['NIGHTJAR_STAGE']
-const names = stagesOf(environment.at.survey).filter((name) => only === undefined || name === only)
+// `make bundle` puts the reader's name in the place of the variable.
+const only = process.env['NIGHTJAR_READER']
+const readers = readersOf(environment.at.survey)
 
-const serving = names.map((name) => {
-  const served = serveStage(name, openCloudGround(environment), log)
-  cloudEvent(name, (event: unknown) => served.handle(event))
+const serving = readers.flatMap((reader) => {
+  if (only !== undefined && reader.name !== only) return []
+  const served = serveReader(reader, openCloudGround(environment), log)
+  cloudEvent(reader.name, (event: unknown) => served.handle(event))
   served.warm()
-  return served
+  return [served]
 })
 
 /** The answers to the last requests need this long to leave the process. */

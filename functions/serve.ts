@@ -1,15 +1,16 @@
-/** One stage as a cloud function: what an instance of it keeps between its events. */
+/** A reader's stages as one cloud function: what an instance of it keeps between its events. */
 import { isPermanent, sentenceOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { BucketWord, TopicWord } from '../core/names.ts'
-import type { StageName } from '../core/pipeline.ts'
+import type { StageReader } from '../core/pipeline.ts'
 import type { Delivery, Store, Table, Topic } from '../core/ports.ts'
 import { bundledSchemas } from '../schemas/registry.ts'
 import { parseDelivery } from './delivery.ts'
 import { handlers } from './handlers.ts'
-import { createStage, type Verdict } from './stage.ts'
+import { createShared } from './share.ts'
+import { createJudge, type Judge } from './stage.ts'
 
-/** The answers that a stage may ask for; each is opened when it is first asked for. */
+/** The answers that stages may ask for; each is opened when it is first asked for. */
 export interface ServingGround {
   topic(word: TopicWord): Promise<Topic>
   bucket(word: BucketWord): Promise<Store>
@@ -18,7 +19,7 @@ export interface ServingGround {
 }
 
 export interface Served {
-  /** Open what the stage needs before its first event asks for it; a failure is that event's. */
+  /** Open what the stages need before its first event asks for it; a failure is that event's. */
   warm(): void
   /** Handle one event. Resolving acks (2xx), rejecting has Pub/Sub send it again (5xx). */
   handle(event: unknown): Promise<void>
@@ -30,26 +31,37 @@ export interface Served {
 const mostRemembered = 10_000
 
 /**
- * Serve a stage. Any number of events may be under way at once: they share the ground and nothing else,
+ * Serve the stages of a reader. Any number of events may be under way at once: they share the ground and nothing else,
  * and their publishes share requests.
  */
-export function serveStage(stage: StageName, ground: ServingGround, log: Log): Served {
+export function serveReader(
+  { name, stages }: Pick<StageReader, 'name' | 'stages'>,
+  ground: ServingGround,
+  log: Log,
+): Served {
   const underWay = new Set<Promise<void>>()
   const failures = new Map<string, number>()
-  let opening: Promise<(delivery: Delivery) => Promise<Verdict>> | undefined
+  let opening: Promise<(delivery: Delivery) => Promise<void>> | undefined
 
-  async function open(): Promise<(delivery: Delivery) => Promise<Verdict>> {
-    const [handle, ledger, deadLetters] = await Promise.all([
-      handlers[stage]({ ...ground, schemas: bundledSchemas() }),
+  async function open(): Promise<(delivery: Delivery) => Promise<void>> {
+    const world = { ...ground, schemas: bundledSchemas() }
+    const [ledger, deadLetters, handles] = await Promise.all([
       ground.topic('ledger'),
       ground.topic('dead_letter'),
+      Promise.all(stages.map((stage) => handlers[stage](world))),
     ])
     const claims = lazily(() => ground.bucket('broker_files'))
-    return createStage({ stage, handle, ledger, deadLetters, claims, log })
+    const judges = new Map<string, Judge>()
+    for (const [at, stage] of stages.entries()) {
+      const handle = handles[at]
+      if (handle === undefined) continue
+      judges.set(stage, createJudge({ stage, handle, deadLetters, claims, log }))
+    }
+    return createShared({ judges, ledger })
   }
 
   /** What failed to open is opened anew by the next event. */
-  function opened(): Promise<(delivery: Delivery) => Promise<Verdict>> {
+  function opened(): Promise<(delivery: Delivery) => Promise<void>> {
     opening ??= open().catch((error: unknown) => {
       opening = undefined
       throw error
@@ -64,7 +76,7 @@ export function serveStage(stage: StageName, ground: ServingGround, log: Log): S
     } catch (error) {
       if (!isPermanent(error)) throw error
       // No message and so nothing to keep: to refuse it would only have it sent again for ever.
-      log('stage_failed', { stage, reason: sentenceOf(error) })
+      log('stage_failed', { stage: name, reason: sentenceOf(error) })
       return
     }
     const onDelivery = await opened()

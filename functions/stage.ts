@@ -39,32 +39,44 @@ export interface StageOptions {
   now?: () => Date
 }
 
+/** What became of a message at a stage, with what the ledger is still to be told. */
+export interface Judged {
+  verdict: Verdict
+  event?: Message
+}
+
+/** A stage's whole work on a delivery but for telling the ledger. Rejecting has the message come again. */
+export type Judge = (delivery: Delivery) => Promise<Judged>
+
 /** Make the delivery handler of a stage: resolving acks, rejecting has the message come again. */
 export function createStage(options: StageOptions): (delivery: Delivery) => Promise<Verdict> {
-  const { stage, handle, ledger, deadLetters, claims, log } = options
+  const judge = createJudge(options)
+  return async function onDelivery(delivery) {
+    const { verdict, event } = await judge(delivery)
+    if (event !== undefined) await options.ledger.publish(event)
+    return verdict
+  }
+}
+
+/** Make the judge of a stage, for who tells the ledger of several at once. */
+export function createJudge(options: Omit<StageOptions, 'ledger'>): Judge {
+  const { stage, handle, deadLetters, claims, log } = options
   const { maxAttempts = 90, maxUnexpected = 3 } = options
   const now = options.now ?? (() => new Date())
 
-  return async function onDelivery(delivery) {
+  return async function judged(delivery) {
     const verdict = await judge(delivery)
     const occurrence = whereFrom(delivery)
     // A message that does not say where it is from has its dead letter, but no place in the ledger.
-    if (occurrence !== undefined) {
-      const { topic, partition, offset } = occurrence
-      const event = ledgerEvent({ topic, partition, offset, stage, at: now(), ...verdict })
-      await ledger.publish(formatLedgerEvent(event))
-    }
-    return verdict
+    if (occurrence === undefined) return { verdict }
+    const { topic, partition, offset } = occurrence
+    const event = ledgerEvent({ topic, partition, offset, stage, at: now(), ...verdict })
+    return { verdict, event: formatLedgerEvent(event) }
   }
 
   async function judge(delivery: Delivery): Promise<Verdict> {
     try {
-      if (delivery.attempt > maxAttempts) {
-        throw new NightjarError(
-          'attempts_exhausted',
-          `Cannot handle a message: ${maxAttempts} attempts have failed or died`,
-        )
-      }
+      if (delivery.attempt > maxAttempts) throw exhausted(maxAttempts)
       occurrenceOf(delivery.attributes)
       return await handle(await redeem(delivery, claims))
     } catch (error) {
@@ -72,6 +84,8 @@ export function createStage(options: StageOptions): (delivery: Delivery) => Prom
       if (isUnexpected(error) && delivery.attempt >= maxUnexpected) {
         return bury(delivery, givenUp(error, delivery.attempt))
       }
+      // The last one that still may succeed: another stage of the delivery may be what has failed so far.
+      if (delivery.attempt >= maxAttempts) return bury(delivery, exhausted(maxAttempts, error))
       log('message_retried', {
         stage,
         occurrence: nameOf(delivery),
@@ -102,6 +116,15 @@ export function createStage(options: StageOptions): (delivery: Delivery) => Prom
 function isUnexpected(error: unknown): boolean {
   if (error instanceof NightjarError) return false
   return !(error instanceof Error && 'errno' in error)
+}
+
+function exhausted(maxAttempts: number, cause?: unknown): NightjarError {
+  const last = cause === undefined ? '' : `, the last one so: ${sentenceOf(cause)}`
+  return new NightjarError(
+    'attempts_exhausted',
+    `Cannot handle a message: ${maxAttempts} attempts have failed or died${last}`,
+    { cause },
+  )
 }
 
 function givenUp(cause: unknown, attempt: number): NightjarError {

@@ -4,7 +4,7 @@ import { MonitoringAlertPolicy } from '@cdktf/provider-google/lib/monitoring-ale
 import { MonitoringNotificationChannel } from '@cdktf/provider-google/lib/monitoring-notification-channel/index.js'
 
 import { functionName, sharedName, subscriptionName } from '../core/names.ts'
-import { stages, stagesOf } from '../core/pipeline.ts'
+import { readersOf } from '../core/pipeline.ts'
 import { labelsOf, titleOf, type Context, type SurveyContext } from './context.ts'
 
 export type Channels = readonly MonitoringNotificationChannel[]
@@ -71,12 +71,12 @@ export function addAlarms({ stack, at, labels }: SurveyContext, channels: Channe
   const subscription = (name: string, metric: string): string =>
     `resource.type = "pubsub_subscription" AND resource.labels.subscription_id = "${name}" AND metric.type = "pubsub.googleapis.com/subscription/${metric}"`
 
-  for (const stage of stagesOf(at.survey)) {
-    const name = subscriptionName(at, stages[stage].reads, stage)
+  for (const { name: reader, reads, stages } of readersOf(at.survey)) {
+    const name = subscriptionName(at, reads, reader)
     alarm(
-      `backlog-${stage}`,
-      `${stage} is half an hour behind`,
-      `Its function fails or is throttled. \`nightjar doctor\`, then the logs of \`${functionName(at, stage)}\`.`,
+      `backlog-${reader}`,
+      `${stages.join(', ')} half an hour behind`,
+      `Its function fails or is throttled. \`nightjar doctor\`, then the logs of \`${functionName(at, reader)}\`.`,
       {
         filter: subscription(name, 'oldest_unacked_message_age'),
         above: 1800,

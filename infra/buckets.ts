@@ -9,7 +9,7 @@ import {
 import { StorageNotification } from '@cdktf/provider-google/lib/storage-notification/index.js'
 
 import { bucketName, type BucketWord } from '../core/names.ts'
-import { noticeTopics, stages, stagesOf, type Stage } from '../core/pipeline.ts'
+import { noticeTopics, readersOf, stages, type Stage } from '../core/pipeline.ts'
 import { guarded, idOf, labelsOf, type Context, type SurveyContext } from './context.ts'
 import { memberOf, type Accounts, type Roles } from './identities.ts'
 import type { Topics } from './topics.ts'
@@ -97,15 +97,16 @@ export function addBuckets(
       member,
     })
   }
-  for (const stage of stagesOf(at.survey)) {
-    const account = accounts.stages.get(stage)
+  for (const { name, stages: served } of readersOf(at.survey)) {
+    const account = accounts.readers.get(name)
     if (account === undefined) continue
-    const { bucket }: Stage = stages[stage]
-    // A light curve is replaced as it grows; a packet never is.
-    const role = bucket === 'sncosmo' ? 'roles/storage.objectUser' : roles.archivist.name
-    if (bucket !== undefined) grant(bucket, `by-${stage}`, memberOf(account), role)
+    for (const bucket of served.flatMap((stage) => (stages[stage] as Stage).bucket ?? [])) {
+      // A light curve is replaced as it grows; a packet never is.
+      const role = bucket === 'sncosmo' ? 'roles/storage.objectUser' : roles.archivist.name
+      grant(bucket, `by-${name}`, memberOf(account), role)
+    }
     // Claims: what is too large for a message, there and back.
-    grant('broker_files', `by-${stage}`, memberOf(account), roles.archivist.name)
+    grant('broker_files', `by-${name}`, memberOf(account), roles.archivist.name)
   }
   grant('broker_files', 'by-consumer', memberOf(accounts.consumer), 'roles/storage.objectUser')
   grant('broker_files', 'by-conductor', memberOf(accounts.conductor), 'roles/storage.objectUser')
@@ -116,7 +117,7 @@ export function addBuckets(
     'roles/storage.objectViewer',
   )
   grant('sncosmo', 'to-conductor', memberOf(accounts.conductor), 'roles/storage.objectViewer')
-  const plots = accounts.stages.get('salt2')
+  const plots = accounts.readers.get(stages.salt2.reader)
   if (plots !== undefined) {
     grant('alert_avro_bucket', 'to-salt2', memberOf(plots), 'roles/storage.objectViewer')
   }

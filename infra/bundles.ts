@@ -1,27 +1,27 @@
-/** Where the bundles of the stages are, as `make bundle` leaves them. */
+/** Where the bundles of the functions are, as `make bundle` leaves them. */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { NightjarError } from '../core/errors.ts'
-import type { StageName } from '../core/pipeline.ts'
+import type { ReaderName } from '../core/pipeline.ts'
 
 export interface Bundles {
-  /** The zip of a stage, and its name, which holds the hash of its content. */
-  of(stage: StageName): { path: string; name: string }
+  /** The zip of a reader, and its name, which holds the hash of its content. */
+  of(reader: ReaderName): { path: string; name: string }
 }
 
 /** The bundles in a folder. Throws `config_invalid` for one that is not there, or there more than once. */
 export function bundlesIn(folder: string): Bundles {
   const files = existsSync(folder) ? readdirSync(folder) : []
   return {
-    of(stage) {
-      const named = new RegExp(`^${stage}-[0-9a-f]{8,64}\\.zip$`)
+    of(reader) {
+      const named = new RegExp(`^${reader}-[0-9a-f]{8,64}\\.zip$`)
       const [name, ...more] = files.filter((file) => named.test(file))
       if (name !== undefined && more.length === 0) return { path: join(folder, name), name }
       const found = name === undefined ? 'there is none' : `there are ${more.length + 1}`
       throw new NightjarError(
         'config_invalid',
-        `Cannot find the bundle of stage "${stage}": ${found} in "${folder}"; "make bundle" makes it`,
+        `Cannot find the bundle of reader "${reader}": ${found} in "${folder}"; "make bundle" makes it`,
       )
     },
   }

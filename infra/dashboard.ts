@@ -2,7 +2,7 @@
 import { MonitoringDashboard } from '@cdktf/provider-google/lib/monitoring-dashboard/index.js'
 
 import { functionName, subscriptionName, topicName } from '../core/names.ts'
-import { stages, stagesOf, topicsOf } from '../core/pipeline.ts'
+import { readersOf, topicsOf } from '../core/pipeline.ts'
 import type { SurveyContext } from './context.ts'
 
 interface Series {
@@ -21,10 +21,10 @@ export function addDashboard({ stack, at }: SurveyContext): void {
   const run = (id: string, metric: string): string =>
     `resource.type = "cloud_run_revision" AND resource.labels.service_name = "${id}" AND metric.type = "run.googleapis.com/${metric}"`
 
-  const names = stagesOf(at.survey)
-  const readers = names.map((stage) => ({
-    name: stage as string,
-    id: subscriptionName(at, stages[stage].reads, stage),
+  const names = readersOf(at.survey).map(({ name }) => name)
+  const readers = readersOf(at.survey).map(({ name, reads }) => ({
+    name: name as string,
+    id: subscriptionName(at, reads, name),
   }))
   readers.push({ name: 'ledger table', id: subscriptionName(at, 'ledger', 'table') })
   const dead = subscriptionName(at, 'dead_letter', 'replay')
@@ -39,7 +39,7 @@ export function addDashboard({ stack, at }: SurveyContext): void {
       })),
     ],
     [
-      'Not yet done, by stage',
+      'Not yet done, by reader',
       readers.map(({ name, id }) => ({
         name,
         filter: subscription(id, 'num_undelivered_messages'),
@@ -66,18 +66,18 @@ export function addDashboard({ stack, at }: SurveyContext): void {
     ],
     [
       'Latency of the functions, 99 %, ms',
-      names.map((stage) => ({
-        name: stage,
-        filter: run(functionName(at, stage), 'request_latencies'),
+      names.map((name) => ({
+        name,
+        filter: run(functionName(at, name), 'request_latencies'),
         aligner: 'ALIGN_DELTA',
         reducer: 'REDUCE_PERCENTILE_99',
       })),
     ],
     [
       'Instances of the functions',
-      names.map((stage) => ({
-        name: stage,
-        filter: run(functionName(at, stage), 'container/instance_count'),
+      names.map((name) => ({
+        name,
+        filter: run(functionName(at, name), 'container/instance_count'),
         aligner: 'ALIGN_MAX',
       })),
     ],

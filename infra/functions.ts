@@ -1,4 +1,4 @@
-/** The stages of a survey as Cloud Functions of the second generation, each under its own account. */
+/** The readers of a survey as Cloud Functions of the second generation, each under its own account. */
 import { CloudRunServiceIamMember } from '@cdktf/provider-google/lib/cloud-run-service-iam-member/index.js'
 import { Cloudfunctions2Function } from '@cdktf/provider-google/lib/cloudfunctions2-function/index.js'
 import { StorageBucketObject } from '@cdktf/provider-google/lib/storage-bucket-object/index.js'
@@ -6,12 +6,12 @@ import type { StorageBucket } from '@cdktf/provider-google/lib/storage-bucket/in
 import { AssetType, TerraformAsset } from 'cdktf'
 
 import { functionName } from '../core/names.ts'
-import { stages, stagesOf, type StageName } from '../core/pipeline.ts'
+import { readersOf, stages, type ReaderName } from '../core/pipeline.ts'
 import type { Bundles } from './bundles.ts'
 import type { SurveyContext } from './context.ts'
 import { memberOf, type Accounts } from './identities.ts'
 
-export type Functions = ReadonlyMap<StageName, Cloudfunctions2Function>
+export type Functions = ReadonlyMap<ReaderName, Cloudfunctions2Function>
 
 /** Each instance takes this many messages at a time: they wait for services, not for the processor. */
 const concurrency = 16
@@ -22,30 +22,29 @@ export function addFunctions(
   brokerFiles: StorageBucket,
   bundles: Bundles,
 ): Functions {
-  const functions = new Map<StageName, Cloudfunctions2Function>()
-  for (const stage of stagesOf(at.survey)) {
-    const account = accounts.stages.get(stage)
+  const functions = new Map<ReaderName, Cloudfunctions2Function>()
+  for (const { name: reader, memory, stages: served } of readersOf(at.survey)) {
+    const account = accounts.readers.get(reader)
     if (account === undefined) continue
-    const { does, memory } = stages[stage]
-    const { path, name } = bundles.of(stage)
-    const asset = new TerraformAsset(stack, `bundle-${at.survey}-${stage}`, {
+    const { path, name } = bundles.of(reader)
+    const asset = new TerraformAsset(stack, `bundle-${at.survey}-${reader}`, {
       path,
       type: AssetType.FILE,
     })
     // The name holds the hash of the content: a new bundle is a new object, and so a new deployment.
-    const source = new StorageBucketObject(stack, `code-${at.survey}-${stage}`, {
+    const source = new StorageBucketObject(stack, `code-${at.survey}-${reader}`, {
       bucket: brokerFiles.name,
       name: `functions/${at.survey}/${name}`,
       source: asset.path,
     })
-    const made = new Cloudfunctions2Function(stack, `function-${at.survey}-${stage}`, {
-      name: functionName(at, stage),
+    const made = new Cloudfunctions2Function(stack, `function-${at.survey}-${reader}`, {
+      name: functionName(at, reader),
       location: config.region,
-      description: does,
-      labels: { ...labels, stage },
+      description: served.map((stage) => stages[stage].does).join('; '),
+      labels: { ...labels, reader },
       buildConfig: {
         runtime: 'nodejs24',
-        entryPoint: stage,
+        entryPoint: reader,
         source: { storageSource: { bucket: brokerFiles.name, object: source.outputName } },
       },
       serviceConfig: {
@@ -66,13 +65,13 @@ export function addFunctions(
         },
       },
     })
-    new CloudRunServiceIamMember(stack, `call-${at.survey}-${stage}`, {
+    new CloudRunServiceIamMember(stack, `call-${at.survey}-${reader}`, {
       location: config.region,
       service: made.name,
       role: 'roles/run.invoker',
       member: memberOf(accounts.caller),
     })
-    functions.set(stage, made)
+    functions.set(reader, made)
   }
   return functions
 }

@@ -1,12 +1,12 @@
 /**
- * Who may do what: a service account for each stage and program, with no more than it needs, and two
+ * Who may do what: a service account for each function and program, with no more than it needs, and two
  * roles where Google's own are too wide.
  */
 import { ProjectIamCustomRole } from '@cdktf/provider-google/lib/project-iam-custom-role/index.js'
 import { ServiceAccount } from '@cdktf/provider-google/lib/service-account/index.js'
 
 import { accountName, roleName } from '../core/names.ts'
-import { stagesOf, type StageName } from '../core/pipeline.ts'
+import { readersOf, type ReaderName } from '../core/pipeline.ts'
 import { titleOf, type Context, type SurveyContext } from './context.ts'
 
 export interface Roles {
@@ -38,7 +38,7 @@ export function addRoles({ stack, config }: Context): Roles {
 }
 
 export interface Accounts {
-  stages: ReadonlyMap<StageName, ServiceAccount>
+  readers: ReadonlyMap<ReaderName, ServiceAccount>
   consumer: ServiceAccount
   conductor: ServiceAccount
   /** In whose name Pub/Sub and Cloud Scheduler call functions. */
@@ -52,12 +52,17 @@ export function addAccounts({ stack, at }: SurveyContext): Accounts {
       displayName: titleOf(at, displayName),
     })
   return {
-    stages: new Map(stagesOf(at.survey).map((stage) => [stage, account(stage, `stage ${stage}`)])),
+    readers: new Map(
+      readersOf(at.survey).map(({ name, stages }) => [name, account(name, titleOfStages(stages))]),
+    ),
     consumer: account('consumer', 'Kafka consumer'),
     conductor: account('conductor', 'night conductor'),
     caller: account('caller', 'calls functions'),
   }
 }
+
+const titleOfStages = (stages: readonly string[]): string =>
+  `${stages.length === 1 ? 'stage' : 'stages'} ${stages.join(', ')}`
 
 /** A principal, as bindings write it. */
 export const memberOf = (account: ServiceAccount): string => `serviceAccount:${account.email}`

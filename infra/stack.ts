@@ -13,6 +13,7 @@ import { contextOf, labelsOf, type Context } from './context.ts'
 import { addDashboard } from './dashboard.ts'
 import { addFunctions } from './functions.ts'
 import { addAccounts, addRoles } from './identities.ts'
+import { excludeLogs } from './logs.ts'
 import { addSubscriptions } from './subscriptions.ts'
 import { addTopics } from './topics.ts'
 import { addWarehouse } from './warehouse.ts'
@@ -48,6 +49,7 @@ export function createStack(
     const warehouse = addWarehouse(here, accounts)
     const functions = addFunctions(here, accounts, brokerFiles, bundles)
     addSubscriptions(here, topics, functions, accounts, warehouse)
+    excludeLogs(here)
     addDashboard(here)
     addAlarms(here, channels)
   }

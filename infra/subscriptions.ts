@@ -1,5 +1,5 @@
 /**
- * The subscriptions of a survey: one a stage, pushed to its function; the ledger's straight into its table;
+ * The subscriptions of a survey: one a reader, pushed to its function; the ledger's straight into its table;
  * and one that holds the dead letters until they are replayed.
  */
 import { BigqueryTableIamMember } from '@cdktf/provider-google/lib/bigquery-table-iam-member/index.js'
@@ -14,7 +14,7 @@ import { ServiceAccountIamMember } from '@cdktf/provider-google/lib/service-acco
 
 import { stageFilter } from '../core/alert.ts'
 import { subscriptionName, type TopicWord } from '../core/names.ts'
-import { stages, stagesOf } from '../core/pipeline.ts'
+import { readersOf } from '../core/pipeline.ts'
 import { idOf, seconds, type SurveyContext } from './context.ts'
 import type { Functions } from './functions.ts'
 import type { Accounts } from './identities.ts'
@@ -89,11 +89,12 @@ export function addSubscriptions(
     role: 'roles/iam.serviceAccountTokenCreator',
     member: agent,
   })
-  for (const [stage, made] of functions) {
-    const { reads } = stages[stage]
+  for (const { name, reads, stages } of readersOf(at.survey)) {
+    const made = functions.get(name)
+    if (made === undefined) continue
     const { uri } = made.serviceConfig
-    subscribe(reads, stage, {
-      filter: stageFilter(stage),
+    subscribe(reads, name, {
+      filter: stageFilter(...stages),
       ackDeadlineSeconds: 60,
       pushConfig: {
         pushEndpoint: `${uri}/projects/${at.project}/topics/${topicOf(reads).name}`,
@@ -127,7 +128,7 @@ export function addSubscriptions(
   subscribe('dead_letter', 'replay', { ackDeadlineSeconds: 600 })
 
   // A topic that nobody of ours reads keeps nothing for who comes later; its retention does.
-  const read = new Set<TopicWord>(stagesOf(at.survey).map((stage) => stages[stage].reads))
+  const read = new Set<TopicWord>(readersOf(at.survey).map(({ reads }) => reads))
   for (const word of topics.keys()) {
     if (read.has(word) || word === 'ledger' || word === 'dead_letter') continue
     subscribe(word, 'counter', { ackDeadlineSeconds: 60 })

@@ -3,7 +3,7 @@ import { PubsubTopicIamMember } from '@cdktf/provider-google/lib/pubsub-topic-ia
 import { PubsubTopic } from '@cdktf/provider-google/lib/pubsub-topic/index.js'
 
 import { topicName, type TopicWord } from '../core/names.ts'
-import { stages, stagesOf, topicsOf, type Stage } from '../core/pipeline.ts'
+import { readersOf, stages, topicsOf, type Stage } from '../core/pipeline.ts'
 import { guarded, seconds, type SurveyContext } from './context.ts'
 import { memberOf, type Accounts, type Roles } from './identities.ts'
 
@@ -23,8 +23,12 @@ export function addTopics(
       const topic = new PubsubTopic(stack, `topic-${at.survey}-${word}`, {
         name,
         labels,
-        // Kept though acked: a subscription can be sought back to any instant of it.
-        messageRetentionDuration: seconds(config.retentionDays),
+        // Kept though acked: a subscription can be sought back to any instant of it. The alerts themselves
+        // stand in the archive, from where `nightjar replay` sends them; here they would cost more than
+        // their delivery.
+        ...(word !== 'alert_data' && {
+          messageRetentionDuration: seconds(config.retentionDays),
+        }),
         messageStoragePolicy: { allowedPersistenceRegions: [config.region] },
         ...guarded(config),
       })
@@ -42,19 +46,19 @@ export function addTopics(
     })
   }
   const publisher = 'roles/pubsub.publisher'
-  for (const stage of stagesOf(at.survey)) {
-    const account = accounts.stages.get(stage)
+  for (const { name, stages: served } of readersOf(at.survey)) {
+    const account = accounts.readers.get(name)
     if (account === undefined) continue
-    const { writes }: Stage = stages[stage]
+    const writes = served.flatMap((stage) => (stages[stage] as Stage).writes)
     for (const word of [...writes, 'ledger', 'dead_letter'] as const) {
-      grant(word, `by-${stage}`, memberOf(account), publisher)
+      grant(word, `by-${name}`, memberOf(account), publisher)
     }
   }
   for (const word of ['alert_data', 'ledger', 'dead_letter'] as const) {
     grant(word, 'by-consumer', memberOf(accounts.consumer), publisher)
   }
   // Replay sends to whatever topic a stage reads.
-  const read = new Set(stagesOf(at.survey).map((stage) => stages[stage].reads))
+  const read = new Set(readersOf(at.survey).map(({ reads }) => reads))
   for (const word of [...read, 'dead_letter'] as const) {
     grant(word, 'by-conductor', memberOf(accounts.conductor), publisher)
   }

@@ -7,7 +7,7 @@ import { ProjectIamMember } from '@cdktf/provider-google/lib/project-iam-member/
 
 import { ledgerShape } from '../core/ledger.ts'
 import { datasetName } from '../core/names.ts'
-import { stages, stagesOf, type Stage } from '../core/pipeline.ts'
+import { readersOf, stages, type Stage } from '../core/pipeline.ts'
 import { routinesOf } from '../core/routines.ts'
 import type { Column, ColumnType } from '../core/row.ts'
 import { guarded, idOf, type SurveyContext } from './context.ts'
@@ -73,11 +73,11 @@ export function addWarehouse(
       member,
     })
   }
-  for (const stage of stagesOf(at.survey)) {
-    const account = accounts.stages.get(stage)
-    const { table }: Stage = stages[stage]
-    if (account === undefined || table === undefined) continue
-    grant(`by-${stage}`, memberOf(account), 'roles/bigquery.dataEditor')
+  for (const { name, stages: served } of readersOf(at.survey)) {
+    const account = accounts.readers.get(name)
+    const writesTable = served.some((stage) => (stages[stage] as Stage).table !== undefined)
+    if (account === undefined || !writesTable) continue
+    grant(`by-${name}`, memberOf(account), 'roles/bigquery.dataEditor')
   }
   const asking: [string, string][] = [['conductor', memberOf(accounts.conductor)]]
   for (const [index, member] of config.analysts.entries()) asking.push([`analyst-${index}`, member])

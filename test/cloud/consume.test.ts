@@ -50,7 +50,7 @@ test(
       assert.equal((await consume()).records, there.length)
       assert.equal((await consume()).records, 0)
 
-      const name = subscriptionName(at, 'alert_data', 'archive')
+      const name = subscriptionName(at, 'alert_data', 'packets')
       const subscription = await openSubscription({ topics, name })
       const got = new Map<string, Delivery>()
       const stop = new AbortController()

@@ -55,10 +55,10 @@ test(
 
       const topics = await openTopics({ project: at.project, emulator: cloud.pubsub.host })
       await topics.pubsub.topic('ztf_exgalac_trans').delete()
-      await topics.pubsub.subscription('ztf_alert_data-archive').delete()
+      await topics.pubsub.subscription('ztf_alert_data-packets').delete()
       await topics.pubsub
         .topic('ztf_alert_data')
-        .createSubscription('ztf_alert_data-archive', { filter: 'attributes:other' })
+        .createSubscription('ztf_alert_data-packets', { filter: 'attributes:other' })
       await topics.close()
       const ill = await doctor()
       assert.equal(ill.status, 1)
@@ -68,7 +68,7 @@ test(
       )
       assert.match(
         ill.out,
-        /^FAULT subscription ztf_alert_data-archive: its filter is .* should be/m,
+        /^FAULT subscription ztf_alert_data-packets: its filter is .* should be/m,
       )
 
       const elsewhere = await doctor('--project', 'wrong')

@@ -12,7 +12,7 @@ import {
   type Instance,
   type TopicWord,
 } from '../../core/names.ts'
-import { stages, stagesOf, topicsOf } from '../../core/pipeline.ts'
+import { readersOf, topicsOf } from '../../core/pipeline.ts'
 import { startBigquery, startGcs, startPubsub, type Emulator } from './emulators.ts'
 
 export interface Emulated {
@@ -52,8 +52,8 @@ export async function startInstance(at: Instance): Promise<Emulated> {
       await topics.pubsub.topic(topicName(at, word)).createSubscription(name, options)
     }
     for (const word of topicsOf(at.survey)) await topics.pubsub.createTopic(topicName(at, word))
-    for (const stage of stagesOf(at.survey)) {
-      await subscribe(stages[stage].reads, stage, stageFilter(stage))
+    for (const { name, reads, stages } of readersOf(at.survey)) {
+      await subscribe(reads, name, stageFilter(...stages))
     }
     await subscribe('ledger', 'table')
     await subscribe('dead_letter', 'replay')

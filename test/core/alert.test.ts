@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { checkObjectId, formatOccurrence, occurrenceOf, stageFilter } from '../../core/alert.ts'
+import { surveys } from '../../core/names.ts'
+import { readersOf } from '../../core/pipeline.ts'
 import { parseFilter } from '../../core/filter.ts'
 
 const attributes = (topic: string, partition: string, offset: string): Record<string, string> => ({
@@ -57,4 +59,18 @@ test('stageFilter() lets pass what is for all and what is for the stage', () => 
   assert.equal(passes({ objectId: 'a' }), true)
   assert.equal(passes({ nightjar_for: 'archive' }), true)
   assert.equal(passes({ nightjar_for: 'warehouse' }), false)
+})
+
+test('stageFilter() of several stages lets pass what is for any of them, in what Pub/Sub takes', () => {
+  for (const survey of surveys) {
+    for (const { stages } of readersOf(survey)) {
+      const filter = stageFilter(...stages)
+      const passes = parseFilter(filter)
+      for (const stage of stages) assert.equal(passes({ nightjar_for: stage }), true)
+      assert.equal(passes({ objectId: 'a' }), true)
+      assert.equal(passes({ nightjar_for: 'another' }), false)
+      // Pub/Sub's quotas page: a filter has 256 bytes at most.
+      assert.ok(filter.length <= 256, filter)
+    }
+  }
 })

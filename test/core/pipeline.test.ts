@@ -5,6 +5,7 @@ import { surveys } from '../../core/names.ts'
 import {
   intake,
   noticeTopics,
+  readersOf,
   stages,
   stagesOf,
   topicsOf,
@@ -38,6 +39,21 @@ test('no stage is called intake, and each has a purpose', () => {
     assert.match(does, /^[a-z].*[^.]$/)
     assert.ok(of.length > 0)
   }
+})
+
+test('every stage of a survey has one reader, and those of a reader read the same topic', () => {
+  for (const survey of surveys) {
+    const readers = readersOf(survey)
+    assert.deepEqual(
+      readers.flatMap((reader) => reader.stages).toSorted(),
+      stagesOf(survey).toSorted(),
+    )
+    for (const { name, reads, stages: served } of readers) {
+      for (const stage of served) assert.equal(stages[stage].reads, reads, `${name}: ${stage}`)
+    }
+  }
+  const [packets, salt2] = readersOf('ztf')
+  assert.deepEqual([packets?.memory, salt2?.memory], ['512Mi', '1Gi'])
 })
 
 test('stagesOf() and topicsOf() give a survey what its stages need, once', () => {

@@ -7,16 +7,15 @@ import { openStore } from '../../cloud/store.ts'
 import { openStores } from '../../cloud/stores.ts'
 import { openTopics } from '../../cloud/topics.ts'
 import { archiveName, bucketName, topicName } from '../../core/names.ts'
-import { topicsOf } from '../../core/pipeline.ts'
-import { bundleStage, type Bundle } from '../../functions/bundle.ts'
+import { bundleReader, type Bundle } from '../../functions/bundle.ts'
 import { fixPacket } from '../../schemas/fix.ts'
 import {
   freePort,
+  skipWithoutBigquery,
   skipWithoutGcs,
   skipWithoutPubsub,
-  startGcs,
-  startPubsub,
 } from '../cloud/emulators.ts'
+import { startInstance } from '../cloud/instance.ts'
 import { repository, startProgram } from '../night/harness.ts'
 import { cameFrom, exampleRecord, packetOf } from './fakes.ts'
 
@@ -24,32 +23,35 @@ import { cameFrom, exampleRecord, packetOf } from './fakes.ts'
 mkdirSync(join(repository, '.nightjar'), { recursive: true })
 const dir = mkdtempSync(join(repository, '.nightjar/bundle-'))
 after(() => rmSync(dir, { recursive: true }))
-let archive: Bundle
+let packets: Bundle
 before(async () => {
-  archive = await bundleStage('archive', dir)
+  packets = await bundleReader('packets', dir)
 })
 
 test('a bundle is the same bytes again, and its zip is named after them', async () => {
   const again = mkdtempSync(join(dir, 'again-'))
-  const second = await bundleStage('archive', again)
-  assert.equal(second.sha256, archive.sha256)
-  assert.equal(basename(second.zip), `archive-${second.sha256.slice(0, 16)}.zip`)
-  assert.deepEqual(readFileSync(second.zip), readFileSync(archive.zip))
+  const second = await bundleReader('packets', again)
+  assert.equal(second.sha256, packets.sha256)
+  assert.equal(basename(second.zip), `packets-${second.sha256.slice(0, 16)}.zip`)
+  assert.deepEqual(readFileSync(second.zip), readFileSync(packets.zip))
 })
 
-test('a bundle has the code of its stage and no other, and the schemas that it reads', async () => {
-  const exgalac = await bundleStage('exgalac', dir)
-  const code = readFileSync(join(archive.folder, 'index.js'), 'utf8')
-  assert.match(code, /other bytes stand under/)
-  assert.doesNotMatch(code, /no_pointsource_counterpart/)
-  assert.match(readFileSync(join(exgalac.folder, 'index.js'), 'utf8'), /no_pointsource_counterpart/)
-  for (const { packages } of [archive, exgalac]) {
-    const foreign = packages.filter(({ name }) => /bigquery|duckdb|resvg|kafkajs/.test(name))
-    assert.deepEqual(foreign, [])
+test('a bundle has the code of its stages and no other, and the schemas that it reads', async () => {
+  const salt2 = await bundleReader('salt2', dir)
+  const [own, other] = [packets, salt2].map(({ folder }) =>
+    readFileSync(join(folder, 'index.js'), 'utf8'),
+  )
+  for (const words of [/other bytes stand under/, /no_pointsource_counterpart/]) {
+    assert.match(own ?? '', words)
+    assert.doesNotMatch(other ?? '', words)
   }
-  assert.ok(readFileSync(join(archive.folder, 'schemas/lsst/7.0/alert.avsc')).length > 1000)
-  assert.deepEqual(JSON.parse(readFileSync(join(archive.folder, 'package.json'), 'utf8')), {
-    name: 'nightjar-archive',
+  assert.doesNotMatch(own ?? '', /salt2\/light_curve/)
+  assert.match(other ?? '', /salt2\/light_curve/)
+  const foreign = packets.packages.filter(({ name }) => /duckdb|resvg|kafkajs/.test(name))
+  assert.deepEqual(foreign, [])
+  assert.ok(readFileSync(join(packets.folder, 'schemas/lsst/7.0/alert.avsc')).length > 1000)
+  assert.deepEqual(JSON.parse(readFileSync(join(packets.folder, 'package.json'), 'utf8')), {
+    name: 'nightjar-packets',
     private: true,
     main: 'index.js',
     engines: { node: '24' },
@@ -58,7 +60,7 @@ test('a bundle has the code of its stage and no other, and the schemas that it r
 })
 
 test('the bundle of salt2 has its tables beside it, and names its fonts and what draws', async () => {
-  const { folder, packages } = await bundleStage('salt2', dir)
+  const { folder, packages } = await bundleReader('salt2', dir)
   assert.ok(readFileSync(join(folder, 'salt2/tables/salt2-4.bin.gz')).length > 100_000)
   assert.deepEqual(
     packages.filter(({ name }) => /resvg|dejavu|duckdb/.test(name)),
@@ -73,7 +75,7 @@ const framework = join(repository, 'node_modules/.bin/functions-framework')
 const node = join(repository, 'node_modules/.bin/node')
 
 function serve(port: number, env: Record<string, string>) {
-  const words = [framework, `--source=${archive.folder}`, '--target=archive', `--port=${port}`]
+  const words = [framework, `--source=${packets.folder}`, '--target=packets', `--port=${port}`]
   return startProgram(node, [...words, '--signature-type=cloudevent'], { env })
 }
 
@@ -90,25 +92,19 @@ const at = { survey: 'ztf', project: 'bundled' } as const
 const packet = packetOf(exampleRecord())
 
 test(
-  'the bundle serves CloudEvents: stored, dead-lettered, refused while the bucket is missing, flushed at SIGTERM',
-  { skip: skipWithoutPubsub || skipWithoutGcs },
+  'the bundle serves CloudEvents: stored, dead-lettered, refused while a bucket is missing, flushed at SIGTERM',
+  { skip: skipWithoutPubsub || skipWithoutGcs || skipWithoutBigquery },
   async () => {
-    const pubsub = await startPubsub()
-    const gcs = await startGcs()
-    const topics = await openTopics({ project: at.project, emulator: pubsub.host })
-    const stores = openStores({ project: at.project, emulator: gcs.host })
+    const cloud = await startInstance(at)
+    const topics = await openTopics({ project: at.project, emulator: cloud.pubsub.host })
+    const stores = openStores({ project: at.project, emulator: cloud.gcs.host })
     const port = await freePort()
-    const running = serve(port, {
-      GOOGLE_CLOUD_PROJECT: at.project,
-      PUBSUB_EMULATOR_HOST: pubsub.host,
-      STORAGE_EMULATOR_HOST: gcs.host,
-    })
+    const running = serve(port, cloud.env)
     try {
-      for (const word of topicsOf('ztf')) await topics.pubsub.createTopic(topicName(at, word))
       for (const word of ['ledger', 'dead_letter'] as const) {
         await topics.pubsub.createSubscription(topicName(at, word), `watch_${word}`)
       }
-      await stores.storage.createBucket(bucketName(at, 'broker_files'))
+      await stores.storage.bucket(bucketName(at, 'alert_avro_bucket')).delete()
       await running.until(/Serving function/)
 
       const send = async (data: Uint8Array, offset: number): Promise<number> => {
@@ -135,6 +131,7 @@ test(
 
       assert.equal(await send(packet, 1), 500, running.said().out)
       assert.match(running.said().out, /"severity":"WARNING".*message_retried.*has no bucket/)
+      assert.deepEqual(await outcomes('ledger', 2), ['1 exgalac filtered', '1 warehouse stored'])
 
       await stores.storage.createBucket(bucketName(at, 'alert_avro_bucket'))
       const first = await send(packet, 1)
@@ -148,9 +145,18 @@ test(
       const name = archiveName('ztf_20261121_programid1', String(objectId), BigInt(String(candid)))
       const stored = await store.read(name)
       assert.deepEqual(Buffer.from(stored?.data ?? []), Buffer.from(fixPacket(packet).bytes))
-      assert.deepEqual(await outcomes('ledger', 3), ['1 stored', '2 duplicate', '3 dead_lettered'])
-      const [letter] = await pull('dead_letter', 1)
-      assert.equal(letter?.data.toString(), 'poison')
+      assert.deepEqual(await outcomes('ledger', 7), [
+        '1 archive stored',
+        '2 archive duplicate',
+        '2 exgalac filtered',
+        '2 warehouse duplicate',
+        '3 archive dead_lettered',
+        '3 exgalac dead_lettered',
+        '3 warehouse dead_lettered',
+      ])
+      for (const letter of await pull('dead_letter', 3)) {
+        assert.equal(letter.data.toString(), 'poison')
+      }
 
       // Requests that are under way when the signal comes are answered.
       const last = Array.from({ length: 20 }, (_, i) => send(packet, 10 + i))
@@ -161,8 +167,8 @@ test(
       assert.equal(status, 0)
       const done = answers.filter((one) => one.status === 'fulfilled' && one.value === 204).length
       // One that had not arrived is refused by the closed socket; none is half done.
-      const told = done === 0 ? [] : await outcomes('ledger', done)
-      assert.ok(told.length >= done, `${told.length} told of ${done} answered`)
+      const told = done === 0 ? [] : await outcomes('ledger', 3 * done)
+      assert.ok(told.length >= 3 * done, `${told.length} told of ${done} answered`)
       assert.ok(answers.every((one) => one.status === 'rejected' || one.value === 204))
 
       async function pull(word: string, count: number) {
@@ -186,13 +192,14 @@ test(
         const events = (await pull(word, count)).map(
           ({ data }) => JSON.parse(data.toString()) as Record<string, unknown>,
         )
-        return events.map((event) => `${event['kafka_offset']} ${event['outcome']}`).sort()
+        return events
+          .map((event) => `${event['kafka_offset']} ${event['stage']} ${event['outcome']}`)
+          .sort()
       }
     } finally {
       running.child.kill('SIGKILL')
       await topics.close()
-      await gcs.kill()
-      await pubsub.kill()
+      await cloud.kill()
     }
   },
 )

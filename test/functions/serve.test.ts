@@ -2,12 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { NightjarError } from '../../core/errors.ts'
+import type { StageName } from '../../core/pipeline.ts'
 import type { Store, Topic } from '../../core/ports.ts'
 import { parseDelivery } from '../../functions/delivery.ts'
-import { serveStage, type ServingGround } from '../../functions/serve.ts'
+import { serveReader, type ServingGround } from '../../functions/serve.ts'
 import { cameFrom, exampleRecord, fakeLog, fakeStore, fakeTopic, packetOf } from './fakes.ts'
 
 const packet = packetOf(exampleRecord())
+
+/** A reader of one stage. */
+const alone = (stage: StageName) => ({ name: 'packets', stages: [stage] }) as const
 
 /** What functions-framework makes of a push request. */
 function pushed(data: Uint8Array, attributes = cameFrom(0, 1), more: object = {}): unknown {
@@ -77,7 +81,7 @@ test('parseDelivery() refuses what is no push request', () => {
 
 test('a stage handles an event, tells the ledger, and opens nothing that it does not need', async () => {
   const { ground, topics, store, asked, log } = world()
-  const served = serveStage('archive', ground, log)
+  const served = serveReader(alone('archive'), ground, log)
   await served.handle(pushed(packet))
   assert.equal(store.objects.size, 1)
   assert.equal(topics.get('ledger')?.published[0]?.attributes['outcome'], 'stored')
@@ -86,7 +90,7 @@ test('a stage handles an event, tells the ledger, and opens nothing that it does
 
 test('many events at once share one ground', async () => {
   const { ground, topics, asked, log } = world()
-  const served = serveStage('exgalac', ground, log)
+  const served = serveReader(alone('exgalac'), ground, log)
   await Promise.all(
     Array.from({ length: 50 }, (_, i) => served.handle(pushed(packet, cameFrom(0, i)))),
   )
@@ -96,7 +100,7 @@ test('many events at once share one ground', async () => {
 
 test('what can never be handled is a dead letter and acked', async () => {
   const { ground, topics, log } = world()
-  const served = serveStage('archive', ground, log)
+  const served = serveReader(alone('archive'), ground, log)
   await served.handle(pushed(Buffer.from('no packet')))
   const [letter] = topics.get('dead_letter')?.published ?? []
   assert.equal(letter?.attributes['dead_letter_code'], 'packet_undecodable')
@@ -106,7 +110,7 @@ test('what can never be handled is a dead letter and acked', async () => {
 
 test('what may work later is refused, and nothing is told to the ledger', async () => {
   const { ground, topics, store, log } = world()
-  const served = serveStage('archive', ground, log)
+  const served = serveReader(alone('archive'), ground, log)
   await ground.topic('ledger')
   topics.get('ledger')?.failures.push(new NightjarError('publish_failed', 'Cannot publish: later'))
   await assert.rejects(served.handle(pushed(packet)), { code: 'publish_failed' })
@@ -118,8 +122,8 @@ test('what may work later is refused, and nothing is told to the ledger', async 
 test('a ground that cannot be opened refuses the event, and the next event opens it anew', async () => {
   const { ground, topics, log } = world()
   let broken = true
-  const served = serveStage(
-    'archive',
+  const served = serveReader(
+    alone('archive'),
     {
       ...ground,
       topic: (word) =>
@@ -138,8 +142,8 @@ test('a ground that cannot be opened refuses the event, and the next event opens
 
 test('a fault of our own is given up after three attempts, though Pub/Sub does not count them', async () => {
   const { ground, topics, log } = world()
-  const served = serveStage(
-    'archive',
+  const served = serveReader(
+    alone('archive'),
     {
       ...ground,
       async bucket(): Promise<Store> {
@@ -159,13 +163,13 @@ test('a fault of our own is given up after three attempts, though Pub/Sub does n
 
 test('an event without a message is logged and not asked for again', async () => {
   const { ground, log, events } = world()
-  await serveStage('archive', ground, log).handle({ data: {} })
+  await serveReader(alone('archive'), ground, log).handle({ data: {} })
   assert.equal(events[0]?.name, 'stage_failed')
 })
 
 test('close() waits for what is under way, then closes the ground', async () => {
   const { ground, topics, log, closed } = world()
-  const served = serveStage('archive', ground, log)
+  const served = serveReader(alone('archive'), ground, log)
   const handling = served.handle(pushed(packet))
   const closing = served.close()
   assert.equal(closed(), 0)

@@ -83,7 +83,7 @@ test('a dead letter that is not durable is neither acked nor in the ledger', asy
 
 test('what may pass is rejected, told once in the log, and kept from the ledger', async () => {
   const { stage, deadLetters, told, events } = makeStage(failing(busy))
-  for (const attempt of [1, 2, 3, 50, 90]) {
+  for (const attempt of [1, 2, 3, 50, 89]) {
     await assert.rejects(stage(delivery(packet, cameFrom(0, 1), attempt)), busy)
   }
   assert.deepEqual(told(), [])
@@ -91,7 +91,7 @@ test('what may pass is rejected, told once in the log, and kept from the ledger'
   const attempts = events.map(({ name, facts }) => [name, facts['attempt']])
   assert.deepEqual(
     attempts,
-    [1, 2, 3, 50, 90].map((attempt) => ['message_retried', attempt]),
+    [1, 2, 3, 50, 89].map((attempt) => ['message_retried', attempt]),
   )
 })
 
@@ -107,6 +107,21 @@ test('after ninety attempts a message is given up without being handled again', 
   assert.equal(letter?.[deadLetterAttributes.code], 'attempts_exhausted')
   assert.match(letter?.[deadLetterAttributes.reason] ?? '', /90 attempts have failed or died/)
   assert.equal(told()[0]?.['outcome'], 'dead_lettered')
+})
+
+test('what fails at the ninetieth attempt, too, is given up with its reason', async () => {
+  const { stage, deadLetters, told } = makeStage(failing(busy))
+  await stage(delivery(packet, cameFrom(0, 1), 90))
+  const reason = deadLetters.published[0]?.attributes[deadLetterAttributes.reason]
+  assert.match(reason ?? '', /90 attempts have failed or died, the last one so: Cannot store "x"/)
+  assert.equal(told()[0]?.['outcome'], 'dead_lettered')
+})
+
+test('what succeeds at the ninetieth attempt is done: others of the delivery may have failed', async () => {
+  const { stage, deadLetters, told } = makeStage(stored)
+  await stage(delivery(packet, cameFrom(0, 1), 90))
+  assert.equal(told()[0]?.['outcome'], 'stored')
+  assert.deepEqual(deadLetters.published, [])
 })
 
 test('an error of our own making becomes a dead letter at the third attempt', async () => {

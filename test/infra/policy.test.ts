@@ -127,6 +127,32 @@ test(
   },
 )
 
+test(
+  'requests that went well leave no line in the logs, and those that did not do',
+  options,
+  async () => {
+    const { resources } = await synthesised(production)
+    const exclusions = resources['google_logging_project_exclusion'] ?? {}
+    const made = Object.values(resources['google_cloudfunctions2_function'] ?? {})
+    const filters = Object.values(exclusions).map(({ filter }) => String(filter))
+    for (const { name } of made) assert.ok(filters.some((filter) => filter.includes(`"${name}"`)))
+    for (const filter of filters) assert.match(filter, /requests.*httpRequest\.status < 300$/)
+  },
+)
+
+test(
+  'a million alerts are not kept twice: their topic keeps nothing that is acked',
+  options,
+  async () => {
+    const { resources } = await synthesised(production)
+    const topics = Object.entries(resources['google_pubsub_topic'] ?? {})
+    for (const [id, topic] of topics) {
+      const kept = topic['message_retention_duration']
+      assert.equal(kept, id.endsWith('-alert_data') ? undefined : '604800s', id)
+    }
+  },
+)
+
 test('a stage can make objects in the archive and replace none', options, async () => {
   const { resources } = await synthesised(production)
   const archivist = fieldsOf(resources['google_project_iam_custom_role']?.['role-archivist'])
