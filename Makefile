@@ -51,8 +51,9 @@ torture: install ## kill -9 the broker and the Kafka intake ROUNDS times (200), 
 	@$(NODE) test/gateways/hpfeeds/fuzz.ts --inputs $(INPUTS)
 	@$(NODE) test/gateways/voevent/fuzz.ts --inputs $(INPUTS)
 
-bundle: install ## make one bundle a function, as Cloud Functions takes it, into dist/functions
+bundle: install ## make one bundle a function, and one for the machines, into dist/
 	@$(NODE) functions/bundle.ts
+	@$(NODE) cli/bundle.ts
 
 cloudnight: install ## run a night of 20,000 alerts through Google's emulators, killing on the way
 	@NIGHTJAR_NIGHT_ALERTS=20000 $(NODE) --test test/cloud/night.test.ts

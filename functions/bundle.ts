@@ -60,7 +60,7 @@ export async function bundleReader(reader: ReaderName, out: string): Promise<Bun
     logLevel: 'silent',
     external,
     define: { 'process.env.NIGHTJAR_READER': JSON.stringify(reader) },
-    plugins: [oneReader(reader), dataBeside(data)],
+    plugins: [oneReader(reader), dataBeside(data, fromBundle)],
   })
   const [code] = result.outputFiles
   if (code === undefined) throw new Error('esbuild wrote nothing')
@@ -121,11 +121,22 @@ function oneReader(reader: ReaderName): Plugin {
   }
 }
 
+/** The bundle is one file, with the folders that hold what it reads beside it. */
+function fromBundle(text: string, folder: string): string {
+  const here = `require('node:path').join(__dirname, ${JSON.stringify(folder)})`
+  const contents = text.replaceAll('import.meta.dirname', here)
+  if (!contents.includes('import.meta')) return contents
+  throw new Error(`Cannot bundle ${folder}: of import.meta only dirname is understood`)
+}
+
 /**
  * A module of ours that reads files from its own folder finds them beside the bundle, in a folder of the
- * same name: they are taken along, and the module is told where.
+ * same name: they are taken along, and the module is told where by `rewrite`.
  */
-function dataBeside(data: ZipEntry[]): Plugin {
+export function dataBeside(
+  data: ZipEntry[],
+  rewrite: (text: string, folder: string) => string,
+): Plugin {
   return {
     name: 'data-beside',
     setup(setup) {
@@ -141,15 +152,11 @@ function dataBeside(data: ZipEntry[]): Plugin {
           const file = join(entry.parentPath, entry.name)
           const name = relative(root, file)
           if (!entry.isFile() || /\.(ts|md)$/.test(name)) continue
-          if (data.some((known) => known.name === name)) continue
-          data.push({ name, data: await readFile(file) })
+          const bytes = await readFile(file)
+          // Modules are loaded at the same time, and two may lie in one folder.
+          if (!data.some((known) => known.name === name)) data.push({ name, data: bytes })
         }
-        const here = `require('node:path').join(__dirname, ${JSON.stringify(folder)})`
-        const contents = text.replaceAll('import.meta.dirname', here)
-        if (contents.includes('import.meta')) {
-          throw new Error(`Cannot bundle ${folder}: of import.meta only dirname is understood`)
-        }
-        return { contents, loader: 'ts' }
+        return { contents: rewrite(text, folder), loader: 'ts' }
       })
     },
   }

@@ -42,7 +42,7 @@ const homes: readonly { packages: RegExp; homes: readonly string[] }[] = [
   { packages: /^smol-toml$/, homes: ['cli', 'infra'] },
   { packages: /^prom-client$/, homes: ['cli'] },
   { packages: /^astronomy-engine$/, homes: ['conductor'] },
-  { packages: /^esbuild$/, homes: ['functions/bundle.ts'] },
+  { packages: /^esbuild$/, homes: ['functions/bundle.ts', 'cli/bundle.ts'] },
 ]
 
 const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
