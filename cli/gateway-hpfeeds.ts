@@ -6,18 +6,17 @@ import { NightjarError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { formatEndpoint, parseEndpoint, type Endpoint } from '../gateways/endpoint.ts'
 import { createHpfeedsBroker } from '../gateways/hpfeeds/broker.ts'
-import { envCredentials } from '../gateways/hpfeeds/credentials-env.ts'
-import { openCredentialsFile } from '../gateways/hpfeeds/credentials-file.ts'
 import { listen, type Listening } from '../gateways/listen.ts'
 import { openGround, startSweeping } from '../local/broker.ts'
-import { openCredentials } from '../local/credentials.ts'
+import { controlled, withControl, type ControlOptions } from './control.ts'
+import { openCredentialSource, usualKeys } from './credential-sources.ts'
 import { instanceOf, positive, withHome, type HomeOptions } from './embedded.ts'
 import { homeFeeds } from './feeds.ts'
 import { startExporter, type Exporter } from './gateway-metrics.ts'
 import { createLog } from './log.ts'
 import type { World } from './world.ts'
 
-interface HpfeedsOptions extends HomeOptions {
+interface HpfeedsOptions extends HomeOptions, ControlOptions {
   bind?: string
   endpoint?: string[]
   exporter?: string
@@ -31,8 +30,6 @@ interface HpfeedsOptions extends HomeOptions {
 }
 
 const usualBind = '0.0.0.0:20000'
-/** Where hpfeeds keeps its keys: in the folder that it is started in. */
-export const usualKeys = 'sqlite.db'
 
 const collect = (value: string, all: string[] = []): string[] => [...all, value]
 
@@ -67,7 +64,7 @@ export function hpfeedsCommand(world: World): Command {
       16_384,
     )
     .option('--debug', 'say more: each client that is refused, and why')
-  return withHome(command, world)
+  return withControl(withHome(command, world))
     .addHelpText(
       'after',
       `
@@ -82,7 +79,9 @@ Examples:
       nightjar gateway hpfeeds --bind 127.0.0.1:10000 --auth env
   $ nightjar gateway hpfeeds --bind 0.0.0.0:10000 --tlskey broker.key --tlscert broker.crt`,
     )
-    .action((options: HpfeedsOptions) => run(world, options))
+    .action((options: HpfeedsOptions) =>
+      controlled(world, { ...options, service: 'hpfeeds' }, (asked) => run(asked, options)),
+    )
 }
 
 async function run(world: World, options: HpfeedsOptions): Promise<void> {
@@ -98,7 +97,9 @@ async function run(world: World, options: HpfeedsOptions): Promise<void> {
   const sources: CredentialSource[] = []
   const opened: { close(): Promise<void> }[] = []
   try {
-    for (const auth of options.auth ?? ['sqlite']) sources.push(sourceOf(auth, world, log))
+    for (const auth of options.auth ?? ['sqlite']) {
+      sources.push(openCredentialSource('--auth', auth, world, log))
+    }
     const ground = await openGround(options.home, instanceOf(options))
     opened.unshift(ground)
     const stopSweeping = startSweeping(ground)
@@ -165,17 +166,6 @@ function endpointsOf(options: HpfeedsOptions): Endpoint[] {
     throw new NightjarError('config_invalid', 'Cannot use TLS on a Unix socket')
   }
   return [{ ...bound, kind: 'tls', tls: { key: tlskey, cert: tlscert } }, ...found]
-}
-
-function sourceOf(auth: string, world: World, log: Log): CredentialSource {
-  if (auth === 'env') return envCredentials(world.env)
-  if (auth.endsWith('.json')) return openCredentialsFile(auth, log)
-  if (auth === 'sqlite') return openCredentials(usualKeys)
-  if (/\.(db|sqlite3?)$/.test(auth)) return openCredentials(auth)
-  throw new NightjarError(
-    'config_invalid',
-    `Cannot take --auth "${auth}": it must be sqlite, a .db or .sqlite file, a .json file, or env`,
-  )
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -14,12 +14,13 @@ import { openGround, startSweeping } from '../local/broker.ts'
 import { openSeenEvents } from '../local/seen.ts'
 import { openSubscription } from '../local/subscription.ts'
 import { openTopic } from '../local/topic.ts'
+import { controlled, withControl, type ControlOptions } from './control.ts'
 import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
 import { createLog } from './log.ts'
 import { tableSubscription, voeventTopic } from './voevent-table.ts'
 import type { World } from './world.ts'
 
-interface VoeventOptions extends HomeOptions {
+interface VoeventOptions extends HomeOptions, ControlOptions {
   localIvo?: string
   eventdb: string
   receive: string[]
@@ -118,7 +119,7 @@ export function voeventCommand(world: World): Command {
     )
     .allowUnknownOption()
     .allowExcessArguments()
-  return withHome(command, world)
+  return withControl(withHome(command, world))
     .addHelpText(
       'after',
       `
@@ -164,76 +165,78 @@ async function run(world: World, options: VoeventOptions, self: Command): Promis
     createWhitelist(given === undefined ? everybody : given === true ? [] : given)
   const receiveWhitelist = listOf(options.receiveWhitelist)
   const broadcastWhitelist = listOf(options.broadcastWhitelist)
-  const log = logOf(world, options.verbose)
-  const handlers = await handlersOf(world, options, self.args, log)
+  await controlled(world, { ...options, service: 'voevent' }, async (world) => {
+    const log = logOf(world, options.verbose)
+    const handlers = await handlersOf(world, options, self.args, log)
 
-  const opened: { close(): unknown }[] = []
-  try {
-    const seen = openSeenEvents(resolve(options.eventdb), rememberedMs)
-    opened.unshift(seen)
-    const ground = await openGround(options.home, instanceOf(options))
-    opened.unshift(ground)
-    opened.unshift({ close: startSweeping(ground) })
-    const { journal, messages } = ground
-    const topicName = channelTopicName(ground.at, '', options.topic)
-    const topic = await openTopic(messages, topicName)
-    // What is accepted from now on is for the table, though its broker be started later.
-    if (options.topic === voeventTopic) await tableSubscription(ground)
-    const subscribeAs = (name: string, to: string) =>
-      openSubscription({ journal, messages, topic: to, name, filter: '' })
-    const { config } = options
-    const kafka = { world, log, ...(config !== undefined && { config }) }
-    const failures: Promise<never>[] = []
-    if (options.toKafka.length > 0) {
-      const { startKafkaOut } = await import('./voevent-kafka.ts')
-      const writing = await startKafkaOut({
-        ...kafka,
-        streams: options.toKafka,
-        subscribe: (reader) =>
-          subscribeAs(`${topicName}-${options.name}-kafka-${reader}`, topicName),
+    const opened: { close(): unknown }[] = []
+    try {
+      const seen = openSeenEvents(resolve(options.eventdb), rememberedMs)
+      opened.unshift(seen)
+      const ground = await openGround(options.home, instanceOf(options))
+      opened.unshift(ground)
+      opened.unshift({ close: startSweeping(ground) })
+      const { journal, messages } = ground
+      const topicName = channelTopicName(ground.at, '', options.topic)
+      const topic = await openTopic(messages, topicName)
+      // What is accepted from now on is for the table, though its broker be started later.
+      if (options.topic === voeventTopic) await tableSubscription(ground)
+      const subscribeAs = (name: string, to: string) =>
+        openSubscription({ journal, messages, topic: to, name, filter: '' })
+      const { config } = options
+      const kafka = { world, log, ...(config !== undefined && { config }) }
+      const failures: Promise<never>[] = []
+      if (options.toKafka.length > 0) {
+        const { startKafkaOut } = await import('./voevent-kafka.ts')
+        const writing = await startKafkaOut({
+          ...kafka,
+          streams: options.toKafka,
+          subscribe: (reader) =>
+            subscribeAs(`${topicName}-${options.name}-kafka-${reader}`, topicName),
+        })
+        opened.unshift(writing)
+        failures.push(writing.failed)
+      }
+      const gateway = await openGateway({
+        ...(options.localIvo !== undefined && { localIvo: options.localIvo }),
+        receive,
+        receiveWhitelist,
+        broadcast,
+        broadcastWhitelist,
+        testInterval: options.broadcastTestInterval,
+        subscribe,
+        filters: options.filter,
+        serverFilters: options.serverFilter,
+        allowedPrefixes: options.allow,
+        onDuplicate: options.duplicates,
+        identity: options.identity,
+        topic,
+        subscription: await subscribeAs(`${topicName}-${options.name}`, topicName),
+        handlers,
+        seen,
+        log,
       })
-      opened.unshift(writing)
-      failures.push(writing.failed)
+      opened.unshift(gateway)
+      if (options.alerts.length > 0) {
+        const { startBridges } = await import('./voevent-bridges.ts')
+        const { alerts, name } = options
+        const localIvo = options.localIvo ?? ''
+        opened.unshift(
+          await startBridges({ ground, alerts, name, localIvo, gateway, subscribeAs, log }),
+        )
+      }
+      if (options.fromKafka.length > 0) {
+        const { startKafkaIn } = await import('./voevent-kafka.ts')
+        const taking = await startKafkaIn({ ...kafka, streams: options.fromKafka, ground, gateway })
+        opened.unshift(taking)
+        failures.push(taking.failed)
+      }
+      createLog(world)('gateway_started', { gateway: 'voevent', listening: [...gateway.listening] })
+      await Promise.race([aborted(world.signal), gateway.failed, ...failures])
+    } finally {
+      for (const one of opened) await one.close()
     }
-    const gateway = await openGateway({
-      ...(options.localIvo !== undefined && { localIvo: options.localIvo }),
-      receive,
-      receiveWhitelist,
-      broadcast,
-      broadcastWhitelist,
-      testInterval: options.broadcastTestInterval,
-      subscribe,
-      filters: options.filter,
-      serverFilters: options.serverFilter,
-      allowedPrefixes: options.allow,
-      onDuplicate: options.duplicates,
-      identity: options.identity,
-      topic,
-      subscription: await subscribeAs(`${topicName}-${options.name}`, topicName),
-      handlers,
-      seen,
-      log,
-    })
-    opened.unshift(gateway)
-    if (options.alerts.length > 0) {
-      const { startBridges } = await import('./voevent-bridges.ts')
-      const { alerts, name } = options
-      const localIvo = options.localIvo ?? ''
-      opened.unshift(
-        await startBridges({ ground, alerts, name, localIvo, gateway, subscribeAs, log }),
-      )
-    }
-    if (options.fromKafka.length > 0) {
-      const { startKafkaIn } = await import('./voevent-kafka.ts')
-      const taking = await startKafkaIn({ ...kafka, streams: options.fromKafka, ground, gateway })
-      opened.unshift(taking)
-      failures.push(taking.failed)
-    }
-    createLog(world)('gateway_started', { gateway: 'voevent', listening: [...gateway.listening] })
-    await Promise.race([aborted(world.signal), gateway.failed, ...failures])
-  } finally {
-    for (const one of opened) await one.close()
-  }
+  })
 }
 
 /** Comet's levels: warnings, with -v what happens, with -vv everything. */

@@ -5,7 +5,7 @@ import { Command } from 'commander'
 
 import { NightjarError } from '../core/errors.ts'
 import { openCredentials, type Credentials } from '../local/credentials.ts'
-import { usualKeys } from './gateway-hpfeeds.ts'
+import { usualKeys } from './credential-sources.ts'
 import { formatTable } from './text-table.ts'
 import type { World } from './world.ts'
 

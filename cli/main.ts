@@ -3,8 +3,10 @@ import { Command, CommanderError } from 'commander'
 
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { auditCommand } from './audit.ts'
+import { checkCertificateCommand } from './check-certificate.ts'
 import { conductorCommand } from './conductor.ts'
 import { configCommand } from './config.ts'
+import { connectionsCommand } from './connections.ts'
 import { consumeCommand } from './consume.ts'
 import { costCommand } from './cost.ts'
 import { doctorCommand } from './doctor.ts'
@@ -23,8 +25,10 @@ import { sendvoCommand } from './sendvo.ts'
 import { signalCommand } from './signal.ts'
 import { simulateCommand } from './simulate.ts'
 import { statusCommand } from './status.ts'
+import { stopCommand } from './stop.ts'
 import { subscribeCommand } from './subscribe.ts'
 import { topicsCommand } from './topics.ts'
+import { traceCommand } from './trace.ts'
 import type { World } from './world.ts'
 
 const verbs = [
@@ -47,6 +51,10 @@ const verbs = [
   gatewayCommand,
   sendvoCommand,
   signalCommand,
+  stopCommand,
+  traceCommand,
+  connectionsCommand,
+  checkCertificateCommand,
   feedCommand,
   keysCommand,
   doctorCommand,

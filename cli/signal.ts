@@ -1,22 +1,26 @@
 /** `nightjar signal`: say something to a running program, as eventdispatcher's ed-signal does. */
-import { existsSync } from 'node:fs'
-import { hostname } from 'node:os'
-
 import { Command, Option } from 'commander'
 
-import { converse } from '../control/conversation.ts'
 import { sendDatagram } from '../control/datagram.ts'
 import {
   controlMessage,
   formatMessage,
   parseMessage,
+  type Address,
   type ControlMessage,
 } from '../control/message.ts'
-import { NightjarError } from '../core/errors.ts'
-import { formatEndpoint, parseEndpoint, type Endpoint } from '../gateways/endpoint.ts'
-import { connectTo } from '../gateways/link.ts'
-import { controlPath } from '../local/door.ts'
-import { secretVariable, usualControl } from './control.ts'
+import { NightjarError, sentenceOf } from '../core/errors.ts'
+import type { Endpoint } from '../gateways/endpoint.ts'
+import { homeAt } from '../local/home.ts'
+import { runningServices } from '../local/service.ts'
+import { identVariable, secretVariable, usualControl } from './control.ts'
+import {
+  endpointOfHost,
+  endpointOfService,
+  keyParameters,
+  senderOf,
+  speakTo,
+} from './control-client.ts'
 import { parseDuration } from './duration.ts'
 import { withHome, type HomeOptions } from './embedded.ts'
 import type { World } from './world.ts'
@@ -24,6 +28,9 @@ import type { World } from './world.ts'
 interface SignalOptions extends HomeOptions {
   host?: string
   type?: 'udp' | 'tcp'
+  message?: string
+  server?: string
+  service?: string
   param?: string[]
   timeout: number
 }
@@ -37,11 +44,18 @@ const collect = (value: string, all: string[] = []): string[] => [...all, value]
 export function signalCommand(world: World): Command {
   const command = new Command('signal')
     .description('Send a control message to a running program, and print its answer.')
-    .argument('<message>', '[[server:]service/]COMMAND')
-    .option('--host <host:port>', `where it listens; port ${usualControl.port} if none is said`)
-    .addOption(
-      new Option('--type <type>', 'how, with --host').choices(['udp', 'tcp']).default('udp'),
+    .argument('[message]', '[[server:]service/]COMMAND')
+    .option('-m, --message <message>', 'the message, if it is not the argument')
+    .option(
+      '-H, --host <host:port>',
+      `where it listens, port ${usualControl.port} if none is said; or FILE@FIELD, a field of a ` +
+        'configuration file that says it',
     )
+    .addOption(
+      new Option('-t, --type <type>', 'how, with --host').choices(['udp', 'tcp']).default('udp'),
+    )
+    .option('-s, --server <name>', 'the server it is for, if the message does not say')
+    .option('-S, --service <name>', 'the service it is for, if the message does not say')
     .option('-p, --param <name=value>', 'a parameter of the message; repeatable', collect)
     .addOption(
       new Option('--timeout <time>', 'how long to wait for an answer')
@@ -52,74 +66,111 @@ export function signalCommand(world: World): Command {
     .addHelpText(
       'after',
       `
-Without --host it goes to the broker that runs in the home. UDP has no answers. The secret, where one is
-asked for, is ${secretVariable}. The exit status is 1 where nobody is there or no answer came.
+Without --host it goes to a program of the home: the broker, or the service that the message names, such
+as hpfeeds, voevent or conductor; "*" is all of them. UDP has no answers. The secret, where one is asked
+for, is ${secretVariable}, and whose key it is ${identVariable}. The exit status is 1 where
+nobody is there or no answer came.
 
 Examples:
   $ nightjar signal ALIVE
-  $ nightjar signal STOP
-  $ nightjar signal --host 127.0.0.1:4041 --type tcp HELP`,
+  $ nightjar signal hpfeeds/STOP
+  $ nightjar signal '*/QUITTING'
+  $ nightjar signal --host 127.0.0.1 STOP
+  $ nightjar signal --host 127.0.0.1:4041 --type tcp HELP
+  $ nightjar signal --host /etc/nightjar/control.conf@listen LOG_ROTATE`,
     )
-    .action((text: string, options: SignalOptions) => signal(world, text, options))
+    .action((text: string | undefined, options: SignalOptions) => signal(world, text, options))
 }
 
-async function signal(world: World, text: string, options: SignalOptions): Promise<void> {
-  const message = messageOf(world, text, options.param ?? [])
-  const target =
-    options.host === undefined
-      ? ({ kind: 'unix', path: controlPath(options.home) } as const)
-      : parseEndpoint(options.host, usualControl)
-  if (options.host !== undefined && options.type !== 'tcp' && target.kind === 'tcp') {
-    return sendDatagram(message, target)
+async function signal(
+  world: World,
+  text: string | undefined,
+  options: SignalOptions,
+): Promise<void> {
+  const message = messageOf(world, text, options)
+  if (options.host !== undefined) {
+    const target = endpointOfHost(options.host)
+    if (options.type !== 'tcp' && target.kind === 'tcp') return sendDatagram(message, target)
+    return ask(world, target, message, options)
   }
-  const answer = await say(world, target, message, options.timeout)
-  if (answer === undefined) return
-  world.out(`${formatMessage(answer)}\n`)
-  if (answer.command === 'UNKNOWN' || answer.command === 'INVALID') world.exit(1)
+  if (message.to.service !== '*') {
+    return ask(world, endpointOfService(options.home, message.to.service), message, options)
+  }
+  const services = runningServices(homeAt(options.home))
+  if (services.length === 0) {
+    throw new NightjarError(
+      'source_failed',
+      `Cannot reach a program in "${options.home}": none runs there; see --home and --host`,
+    )
+  }
+  // Told to all, whoever of them cannot be reached.
+  for (const { name } of services) {
+    try {
+      await ask(world, endpointOfService(options.home, name), message, options, `${name}: `)
+    } catch (error) {
+      world.err(`nightjar: ${sentenceOf(error)}\n`)
+      world.exit(1)
+    }
+  }
 }
 
-function messageOf(world: World, text: string, params: readonly string[]): ControlMessage {
+async function ask(
+  world: World,
+  target: Endpoint,
+  message: ControlMessage,
+  { timeout }: SignalOptions,
+  label = '',
+): Promise<void> {
+  const answer = await speakTo(world, target, async (conversation) => {
+    if (!silent.has(message.command)) {
+      return conversation.request(message, { timeoutMs: timeout })
+    }
+    conversation.send(message)
+    return undefined
+  })
+  if (answer === undefined) return
+  world.out(`${label}${formatMessage(answer)}\n`)
+  if (['UNKNOWN', 'INVALID', 'SERVICE_UNAVAILABLE'].includes(answer.command)) world.exit(1)
+}
+
+function messageOf(
+  world: World,
+  argument: string | undefined,
+  options: SignalOptions,
+): ControlMessage {
+  const text = argument ?? options.message
+  if (text === undefined || (argument !== undefined && options.message !== undefined)) {
+    throw new NightjarError(
+      'config_invalid',
+      `Cannot signal: ${text === undefined ? 'no message is given' : 'two messages are given'}`,
+    )
+  }
   const { to, command, parameters } = parseMessage(text)
-  const secret = world.env[secretVariable]
-  const named = params.map((param) => {
+  const named = (options.param ?? []).map((param): [string, string] => {
     const equals = param.indexOf('=')
     return equals < 0 ? [param, ''] : [param.slice(0, equals), param.slice(equals + 1)]
   })
-  // A host's name may hold what a server's may not.
-  const server = hostname()
-    .replaceAll(/[^A-Za-z0-9_]/g, '_')
-    .replace(/^(?=\d)/, '_')
   return controlMessage(command, {
-    to,
-    from: { server, service: 'nightjar_signal' },
+    to: addressOf(to, options),
+    from: senderOf('signal'),
     parameters: {
       ...Object.fromEntries(parameters),
-      ...(Object.fromEntries(named) as Record<string, string>),
-      ...(secret !== undefined && secret !== '' && { secret_code: secret }),
+      ...Object.fromEntries(named),
+      ...keyParameters(world),
     },
   })
 }
 
-async function say(
-  world: World,
-  target: Endpoint,
-  message: ControlMessage,
-  timeoutMs: number,
-): Promise<ControlMessage | undefined> {
-  if (target.kind === 'unix' && !existsSync(target.path)) {
-    throw new NightjarError(
-      'source_failed',
-      `Cannot reach a program at "${formatEndpoint(target)}": none runs there; see --home and --host`,
-    )
+/** Whom it is for: said in the message or by the options, and not twice. */
+function addressOf(said: Address, { server, service }: SignalOptions): Address {
+  const twice =
+    (server !== undefined && said.server !== '' && 'server') ||
+    (service !== undefined && said.service !== '' && 'service')
+  if (twice === false) {
+    return { server: server ?? said.server, service: service ?? said.service }
   }
-  const socket = await connectTo(target, world.signal)
-  const conversation = converse({ socket, onMessage() {}, onInvalid() {} })
-  try {
-    if (!silent.has(message.command)) return await conversation.request(message, { timeoutMs })
-    conversation.send(message)
-    return undefined
-  } finally {
-    conversation.close()
-    await conversation.closed
-  }
+  throw new NightjarError(
+    'config_invalid',
+    `Cannot signal: the ${twice} is said by the message and by --${twice}`,
+  )
 }

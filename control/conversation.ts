@@ -1,10 +1,10 @@
 /** Messages both ways over a connection, one a line: TCP, TLS or a Unix socket. */
-import { timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 
 import { NightjarError, sentenceOf } from '../core/errors.ts'
+import type { Admit } from './admission.ts'
 import { createLineReader } from './lines.ts'
 import { formatMessage, maxMessageBytes, parseMessage, type ControlMessage } from './message.ts'
 
@@ -30,8 +30,8 @@ export interface ConversationOptions {
   onMessage(message: ControlMessage, conversation: Conversation): void | Promise<void>
   /** Told of each line that is no message, or not allowed; the connection goes on. */
   onInvalid(why: string): void
-  /** If given, only messages with this as their `secret_code` are taken. */
-  secret?: string
+  /** If given, only messages that it lets in are taken. */
+  admit?: Admit
 }
 
 /** So many in a row, then the others have their turn. */
@@ -42,7 +42,7 @@ const maxWaitingBytes = 4 * 1024 * 1024
 
 /** Converse over a connection until it ends. */
 export function converse(options: ConversationOptions): Conversation {
-  const { socket, onMessage, onInvalid, secret } = options
+  const { socket, onMessage, onInvalid, admit } = options
   const waiting = new Set<{
     isReply(message: ControlMessage): boolean
     settle(reply?: ControlMessage): void
@@ -114,7 +114,7 @@ export function converse(options: ConversationOptions): Conversation {
   async function take(text: string): Promise<void> {
     try {
       const message = parseMessage(text)
-      const why = secretFault(message, secret)
+      const why = await admit?.(message)
       if (why !== undefined) return onInvalid(why)
       for (const asked of waiting) {
         if (asked.isReply(message)) return asked.settle(message)
@@ -128,15 +128,3 @@ export function converse(options: ConversationOptions): Conversation {
 
 /** How long a peer has to take what was last said to it. */
 const lingerMs = 2000
-
-/** Why a message's secret does not let it in; undefined if it may come in. */
-export function secretFault(
-  { command, parameters }: ControlMessage,
-  secret?: string,
-): string | undefined {
-  if (secret === undefined) return undefined
-  const given = Buffer.from(parameters.get('secret_code') ?? '')
-  const wanted = Buffer.from(secret)
-  if (given.length === wanted.length && timingSafeEqual(given, wanted)) return undefined
-  return `${command} came ${given.length === 0 ? 'without a' : 'with another'} secret_code`
-}

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { isIPv6, type AddressInfo } from 'node:net'
 
 import { NightjarError, sentenceOf } from '../core/errors.ts'
-import { secretFault } from './conversation.ts'
+import type { Admit } from './admission.ts'
 import { formatMessage, parseMessage, type ControlMessage } from './message.ts'
 
 /** Most bytes of a datagram's text. */
@@ -22,12 +22,12 @@ export interface DatagramServer extends Place {
 export interface DatagramServerOptions extends Place {
   onMessage(message: ControlMessage): void | Promise<void>
   onInvalid(why: string): void
-  secret?: string
+  admit?: Admit
 }
 
 /** Take datagrams. Rejects with `source_failed` where the address cannot be had. */
 export async function serveDatagrams(options: DatagramServerOptions): Promise<DatagramServer> {
-  const { host, port, onMessage, onInvalid, secret } = options
+  const { host, port, onMessage, onInvalid, admit } = options
   const socket = open(host)
   const decoder = new TextDecoder('utf-8', { fatal: true })
   socket.on('message', (bytes) => {
@@ -50,7 +50,7 @@ export async function serveDatagrams(options: DatagramServerOptions): Promise<Da
   async function take(bytes: Buffer): Promise<void> {
     if (bytes.length > maxDatagramBytes) return onInvalid(tooLong(bytes.length))
     const message = parseMessage(decoder.decode(bytes))
-    const why = secretFault(message, secret)
+    const why = await admit?.(message)
     if (why !== undefined) return onInvalid(why)
     await onMessage(message)
   }

@@ -37,7 +37,13 @@ export const defaultRules: Readonly<Record<string, ParameterRules>> = {
 }
 
 /** Messages that are never answered, or two programs would answer each other for ever. */
-const unanswered = new Set(['UNKNOWN', 'INVALID', 'SERVICE_UNAVAILABLE', 'COMMANDS', 'ABSOLUTELY'])
+export const unanswered: ReadonlySet<string> = new Set([
+  'UNKNOWN',
+  'INVALID',
+  'SERVICE_UNAVAILABLE',
+  'COMMANDS',
+  'ABSOLUTELY',
+])
 
 export interface DefaultsOptions {
   acts: ProgramActs

@@ -14,7 +14,7 @@ export const permanentSchedule = {
   afterStableMs: 0,
 } as const
 
-export interface PermanentOptions extends Omit<ConversationOptions, 'socket' | 'secret'> {
+export interface PermanentOptions extends Omit<ConversationOptions, 'socket' | 'admit'> {
   /** Keep a link, and give each new connection of it to `use`; resolves when it is given up. */
   keep(use: (socket: Duplex) => Promise<void>): Promise<void>
   /** Told of each new connection, before what was cached is sent. */

@@ -2,11 +2,13 @@
 import type { Duplex } from 'node:stream'
 
 import type { Log } from '../core/log.ts'
+import type { Admit } from './admission.ts'
 import { converse, type Conversation } from './conversation.ts'
 import {
   addDefaultMessages,
   answerInvalid,
   type Asker,
+  unanswered,
   type ProgramActs,
 } from './default-messages.ts'
 import { createDispatcher, priorities, type Dispatcher } from './dispatcher.ts'
@@ -20,7 +22,7 @@ export interface Peer extends Asker {
 export interface ControlledProgram {
   dispatcher: Dispatcher<Peer>
   /** Converse with whoever connected; `kind` is the first part of the peer's name. */
-  accept(socket: Duplex, kind: string, secret?: string): void
+  accept(socket: Duplex, kind: string, admit?: Admit): void
   /** Take a message that came without a connection. */
   take(message: ControlMessage, name: string): Promise<void>
   refuse(name: string, reason: string): void
@@ -32,6 +34,10 @@ export interface ControlledProgram {
 export interface ProgramOptions {
   acts: ProgramActs
   log: Log
+  /** What messages to this program may call it; without a name it takes those to any service. */
+  service?: string
+  /** Where it listens, for those who ask. */
+  listening?: () => readonly string[]
   nowNs?: () => bigint
 }
 
@@ -39,7 +45,7 @@ const wallNs = (): bigint => BigInt(Date.now()) * 1_000_000n
 
 /** Make the control side of a program. */
 export function createControlledProgram(options: ProgramOptions): ControlledProgram {
-  const { acts, log, nowNs = wallNs } = options
+  const { acts, log, service, listening = () => [], nowNs = wallNs } = options
   const peers = new Map<string, Conversation>()
   const tracers = new Set<Peer>()
   let count = 0
@@ -68,7 +74,12 @@ export function createControlledProgram(options: ProgramOptions): ControlledProg
       expression: 'CONNECTIONS',
       priority: priorities.system,
       run: (message, peer) =>
-        peer.reply(replyTo(message, 'CONNECTION_LIST', { list: [...peers.keys()].join(',') })),
+        peer.reply(
+          replyTo(message, 'CONNECTION_LIST', {
+            list: [...peers.keys()].join(','),
+            listening: listening().join(','),
+          }),
+        ),
     },
     {
       expression: 'TRACE',
@@ -82,25 +93,32 @@ export function createControlledProgram(options: ProgramOptions): ControlledProg
   )
   dispatcher.define('CONNECTION_LIST', { list: { required: true, empty: true } })
 
+  const isForUs = ({ to }: ControlMessage): boolean =>
+    service === undefined || [service, '', '.', '*', '?'].includes(to.service)
+
   async function take(message: ControlMessage, peer: Peer): Promise<void> {
     log('control_asked', { command: message.command, peer: peer.name })
     if (tracers.size > 0) {
       const parameters = { peer: peer.name, message: withoutSecret(message) }
       for (const tracer of tracers) tracer.reply(controlMessage('TRACED', { parameters }))
     }
-    await dispatcher.dispatch(message, peer)
+    if (isForUs(message)) return void (await dispatcher.dispatch(message, peer))
+    // Another program's STOP is not ours.
+    if (unanswered.has(message.command)) return
+    const parameters = { destination_service: message.to.service, unsent_command: message.command }
+    peer.reply(replyTo(message, 'SERVICE_UNAVAILABLE', parameters))
   }
 
   return {
     dispatcher,
-    accept(socket, kind, secret) {
+    accept(socket, kind, admit) {
       const name = `${kind}_${++count}`
       const peer: Peer = { name, reply: (message) => void conversation.send(message) }
       const conversation = converse({
         socket,
         onMessage: (message) => take(message, peer),
         onInvalid: (reason) => refuse(name, reason),
-        ...(secret !== undefined && { secret }),
+        ...(admit !== undefined && { admit }),
       })
       peers.set(name, conversation)
       void conversation.closed.finally(() => {

@@ -50,7 +50,7 @@ export interface Events {
   handler_failed: { handler: string; ivorn: string; reason: string }
   handler_said: { handler: string; text: string }
   whitelist_bypassed: { endpoint: string }
-  control_opened: { listening: string[] }
+  control_opened: { service: string; listening: string[] }
   control_asked: { command: string; peer: string }
   control_refused: { peer: string; reason: string }
 }

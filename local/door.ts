@@ -46,10 +46,11 @@ const maxSocketPathBytes = 100
 /** Where the door of a home is: in it, or where its path is too long for a socket, in the temporary folder. */
 export const doorPath = (home: string): string => socketPath(home, 'door')
 
-/** Where the broker of a home takes control messages. */
-export const controlPath = (home: string): string => socketPath(home, 'control')
+/** Where a program of a home takes control messages: the broker, if no other is named. */
+export const controlPath = (home: string, service = 'broker'): string =>
+  socketPath(home, service === 'broker' ? 'control' : `control-${service}`)
 
-function socketPath(home: string, name: 'door' | 'control'): string {
+function socketPath(home: string, name: string): string {
   const path = join(resolve(home), `${name}.sock`)
   if (Buffer.byteLength(path) <= maxSocketPathBytes) return path
   const real = existsSync(home) ? realpathSync(home) : resolve(home)

@@ -8,6 +8,8 @@
  *     schemas/           schemas met since, and what the schema gate said
  *     run.pid            the process of the running broker, if one runs
  *     control.sock       where that process takes control messages
+ *     NAME.pid           the process of another program that works here, such as a gateway
+ *     control-NAME.sock  where that one takes them
  */
 import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -68,14 +70,14 @@ function makeFolder(path: string): void {
 
 /** The process of the broker that runs in a home, if one does. */
 export function runningBroker(home: Home): number | undefined {
-  const mark = markIn(home)
+  const mark = readMark(join(home.path, 'run.pid'))
   return isAlive(mark) ? pidOf(mark) : undefined
 }
 
-/** The mark of the process that `run.pid` names, in its second line; the first is for people. */
-function markIn(home: Home): number {
+/** The mark of the process that a file names in its second line; the first, its pid, is for people. */
+export function readMark(file: string): number {
   try {
-    const [, mark] = readFileSync(join(home.path, 'run.pid'), 'utf8').split('\n')
+    const [, mark] = readFileSync(file, 'utf8').split('\n')
     return Number(mark)
   } catch {
     return NaN

@@ -8,59 +8,70 @@ const nightjarHelp = `Usage: nightjar [options] [command]
 An astronomical alert broker that accounts for every alert.
 
 Options:
-  -V, --version                      output the version number
-  -h, --help                         display help for command
+  -V, --version                         output the version number
+  -h, --help                            display help for command
 
 Commands:
-  run [options]                      Run the whole broker here: take alerts in, archive them, store
-                                     them as rows, pick out extragalactic transients, fit supernovae
-                                     to them, and keep the ledger of what became of each.
-  consume [options]                  Run the whole broker here on a Kafka stream: every record of a
-                                     night’s topic, each accounted for. Goes on where the last
-                                     commit left it. With --cloud, take the stream in for the stages
-                                     of Google Cloud.
-  topics [options]                   Show the topics of a Kafka stream: absent, empty, has data or
-                                     expired, and how far they are taken in. The last nights, if
-                                     none is named.
-  conductor                          Conduct a night: wait for its topic, start the consumer, know
-                                     when the night is over, prove it, stop, report.
-  simulate [options]                 make a night of synthetic alerts, with the truth beside it
-  audit [options]                    Prove by identity (Kafka topic, partition, offset) what became
-                                     of every alert of a night: at each stage, what exists minus
-                                     what is accounted for must be nothing.
-  replay [options]                   Send alerts again: what an audit misses, what lies in the dead
-                                     letters, or a night.
-  query [options] <sql>              Ask the warehouse in SQL (DuckDB), also while the broker runs.
-  subscribe [options] <topic>        Print what is published on a topic from now on, one JSON object
-                                     a line.
-  filter                             Say in one language which alerts are wanted: try it on stored
-                                     nights, let it run live.
-  status [options]                   Show what a home holds and what is still to do, also while the
-                                     broker runs.
-  inspect [options] <file...>        show what is in alert packets: who, when, how bright, its past,
-                                     its images
-  fit [options] <what...>            Fit a type Ia supernova (SALT2) to a light curve: of alert
-                                     packets, whose histories are merged, or of an object that a
-                                     home has seen.
-  models                             List the SALT models that light curves can be fitted with, or
-                                     install one.
-  config                             Check the configuration, or show it with every secret masked.
-  schemas [options]                  Show the schemas of wire format that were met, and accept one
-                                     that is parked.
-  gateway                            Open a door for peers that speak another protocol, onto the
-                                     topics of a home.
-  sendvo [options] <target> <event>  Send a VOEvent to a broker (VTP), and wait for its receipt.
-  signal [options] <message>         Send a control message to a running program, and print its
-                                     answer.
-  feed                               Publish to, or subscribe to, the channels of any hpfeeds
-                                     broker.
-  keys                               Manage who may publish and subscribe at a gateway; a change
-                                     counts at once.
-  doctor [options]                   Look at everything that an instance in the cloud needs:
-                                     credentials, topics, subscriptions, buckets, notices, tables,
-                                     permissions. Says what to do about each fault; changes nothing.
-  cost [options]                     Reckon what a night costs in Google Cloud, stage by stage, by
-                                     list prices.
+  run [options]                         Run the whole broker here: take alerts in, archive them,
+                                        store them as rows, pick out extragalactic transients, fit
+                                        supernovae to them, and keep the ledger of what became of
+                                        each.
+  consume [options]                     Run the whole broker here on a Kafka stream: every record of
+                                        a night’s topic, each accounted for. Goes on where the last
+                                        commit left it. With --cloud, take the stream in for the
+                                        stages of Google Cloud.
+  topics [options]                      Show the topics of a Kafka stream: absent, empty, has data
+                                        or expired, and how far they are taken in. The last nights,
+                                        if none is named.
+  conductor                             Conduct a night: wait for its topic, start the consumer,
+                                        know when the night is over, prove it, stop, report.
+  simulate [options]                    make a night of synthetic alerts, with the truth beside it
+  audit [options]                       Prove by identity (Kafka topic, partition, offset) what
+                                        became of every alert of a night: at each stage, what exists
+                                        minus what is accounted for must be nothing.
+  replay [options]                      Send alerts again: what an audit misses, what lies in the
+                                        dead letters, or a night.
+  query [options] <sql>                 Ask the warehouse in SQL (DuckDB), also while the broker
+                                        runs.
+  subscribe [options] <topic>           Print what is published on a topic from now on, one JSON
+                                        object a line.
+  filter                                Say in one language which alerts are wanted: try it on
+                                        stored nights, let it run live.
+  status [options]                      Show what a home holds and what is still to do, also while
+                                        the broker runs.
+  inspect [options] <file...>           show what is in alert packets: who, when, how bright, its
+                                        past, its images
+  fit [options] <what...>               Fit a type Ia supernova (SALT2) to a light curve: of alert
+                                        packets, whose histories are merged, or of an object that a
+                                        home has seen.
+  models                                List the SALT models that light curves can be fitted with,
+                                        or install one.
+  config                                Check the configuration, or show it with every secret
+                                        masked.
+  schemas [options]                     Show the schemas of wire format that were met, and accept
+                                        one that is parked.
+  gateway                               Open a door for peers that speak another protocol, onto the
+                                        topics of a home.
+  sendvo [options] <target> <event>     Send a VOEvent to a broker (VTP), and wait for its receipt.
+  signal [options] [message]            Send a control message to a running program, and print its
+                                        answer.
+  stop [options]                        End a program by SIGINT, and by SIGTERM if it has not ended
+                                        in time. To ask it to end, see nightjar signal STOP.
+  trace [options] [service]             Print each control message that a running program takes,
+                                        until Ctrl-C.
+  connections [options] [service]       List the running programs of a home: where they take
+                                        control, and from whom.
+  check-certificate [options] <domain>  See whether the certificate of a server is about to end.
+  feed                                  Publish to, or subscribe to, the channels of any hpfeeds
+                                        broker.
+  keys                                  Manage who may publish and subscribe at a gateway; a change
+                                        counts at once.
+  doctor [options]                      Look at everything that an instance in the cloud needs:
+                                        credentials, topics, subscriptions, buckets, notices,
+                                        tables, permissions. Says what to do about each fault;
+                                        changes nothing.
+  cost [options]                        Reckon what a night costs in Google Cloud, stage by stage,
+                                        by list prices.
 
 A first night, without a cloud account:
   $ nightjar simulate --out night
@@ -76,23 +87,27 @@ Run the whole broker here: take alerts in, archive them, store them as rows, pic
 transients, fit supernovae to them, and keep the ledger of what became of each.
 
 Options:
-  --from <path...>      folders, .avro files, .tar.gz archives, or URLs of archives
-  --night <date>        UTC date of the night that files without one belong to
-  --rate <n>            alerts a second at most
-  --once                take in what is there, finish every stage, audit, and end
-  --json                print the summary as JSON
-  --home <dir>          folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
-  --survey <name>       whose alerts (choices: "ztf", "lsst", default: "ztf")
-  --metrics <address>   serve /metrics and /healthz at a port of this machine, or host:port
-  --control <endpoint>  also take control messages there, such as tcp:port=4041 or
-                        udp:127.0.0.1:4041; beyond this machine only with NIGHTJAR_CONTROL_SECRET;
-                        repeatable
-  --cloud               on Google Cloud, or its emulators, instead of a home directory
-  --project <id>        the project; GOOGLE_CLOUD_PROJECT if absent
-  --instance <name>     a test instance; production if absent
-  --patience <time>     with --cloud and --once: how long to wait for what is missing, 3m if absent
-  --stages <names>      with --cloud: these alone, or "none" where functions serve them
-  -h, --help            display help for command
+  --from <path...>         folders, .avro files, .tar.gz archives, or URLs of archives
+  --night <date>           UTC date of the night that files without one belong to
+  --rate <n>               alerts a second at most
+  --once                   take in what is there, finish every stage, audit, and end
+  --json                   print the summary as JSON
+  --home <dir>             folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>          whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --metrics <address>      serve /metrics and /healthz at a port of this machine, or host:port
+  --control <endpoint>     also take control messages there, such as tcp:port=4041 or
+                           udp:127.0.0.1:4041; beyond this machine only with NIGHTJAR_CONTROL_SECRET
+                           or --control-auth; repeatable
+  --control-auth <source>  let in who has a key there that names the channel "control": sqlite, a
+                           .db or .json file, or env; repeatable
+  --log-file <file>        append what is said here; LOG_ROTATE opens it anew
+  --cloud                  on Google Cloud, or its emulators, instead of a home directory
+  --project <id>           the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>        a test instance; production if absent
+  --patience <time>        with --cloud and --once: how long to wait for what is missing, 3m if
+                           absent
+  --stages <names>         with --cloud: these alone, or "none" where functions serve them
+  -h, --help               display help for command
 
 Ctrl-C finishes what is under way and ends; a second one ends at once, and the next start goes on
 where this one stood. With --once the exit status is 0 only if no alert is missing.
@@ -229,27 +244,30 @@ Goes on where the last commit left it. With --cloud, take the stream in for the 
 Cloud.
 
 Options:
-  --wait                  wait for the topic to be there and to have data
-  --deadline <time>       how long to wait at most: 90s, 30m, 12h (default: 12h)
-  --once                  end at the topic’s end of now, finish every stage, and audit
-  --rate <n>              alerts a second at most
-  --json                  print the summary as JSON
-  --home <dir>            folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
-  --survey <name>         whose alerts (choices: "ztf", "lsst", default: "ztf")
-  --config <file>         the configuration (nightjar.toml, or NIGHTJAR_CONFIG)
-  --stream <name>         a stream of the configuration; the survey’s if absent
-  --brokers <address...>  host:port of Kafka brokers, without a configuration
-  --night <date>          UTC date of the night; tonight if absent
-  --nights <from..to>     several nights, 20261119..20261121
-  --topic <name...>       Kafka topics by their exact names, instead of a night’s
-  --metrics <address>     serve /metrics and /healthz at a port of this machine, or host:port
-  --control <endpoint>    also take control messages there, such as tcp:port=4041 or
-                          udp:127.0.0.1:4041; beyond this machine only with NIGHTJAR_CONTROL_SECRET;
-                          repeatable
-  --cloud                 on Google Cloud, or its emulators, instead of a home directory
-  --project <id>          the project; GOOGLE_CLOUD_PROJECT if absent
-  --instance <name>       a test instance; production if absent
-  -h, --help              display help for command
+  --wait                   wait for the topic to be there and to have data
+  --deadline <time>        how long to wait at most: 90s, 30m, 12h (default: 12h)
+  --once                   end at the topic’s end of now, finish every stage, and audit
+  --rate <n>               alerts a second at most
+  --json                   print the summary as JSON
+  --home <dir>             folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>          whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --config <file>          the configuration (nightjar.toml, or NIGHTJAR_CONFIG)
+  --stream <name>          a stream of the configuration; the survey’s if absent
+  --brokers <address...>   host:port of Kafka brokers, without a configuration
+  --night <date>           UTC date of the night; tonight if absent
+  --nights <from..to>      several nights, 20261119..20261121
+  --topic <name...>        Kafka topics by their exact names, instead of a night’s
+  --metrics <address>      serve /metrics and /healthz at a port of this machine, or host:port
+  --control <endpoint>     also take control messages there, such as tcp:port=4041 or
+                           udp:127.0.0.1:4041; beyond this machine only with NIGHTJAR_CONTROL_SECRET
+                           or --control-auth; repeatable
+  --control-auth <source>  let in who has a key there that names the channel "control": sqlite, a
+                           .db or .json file, or env; repeatable
+  --log-file <file>        append what is said here; LOG_ROTATE opens it anew
+  --cloud                  on Google Cloud, or its emulators, instead of a home directory
+  --project <id>           the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>        a test instance; production if absent
+  -h, --help               display help for command
 
 Several nights (--nights) are caught up one after the other, each to its end; those whose topics are
 absent or expired are said and passed over. Without --once the last one goes on until Ctrl-C. A home
@@ -352,11 +370,13 @@ test('--help tells the home that NIGHTJAR_HOME sets', async () => {
 
 test('every verb that nightjar --help lists has help of its own', async () => {
   const { out } = await runHere(['--help'])
-  const verbs = [...out.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb ?? '')
+  const verbs = [...out.matchAll(/^ {2}([a-z-]+) \[options\]/gm)].map(([, verb]) => verb ?? '')
   assert.deepEqual(
     verbs.sort(),
     [
       ...Object.keys(helps),
+      'check-certificate',
+      'connections',
       'cost',
       'doctor',
       'inspect',
@@ -364,6 +384,8 @@ test('every verb that nightjar --help lists has help of its own', async () => {
       'sendvo',
       'signal',
       'simulate',
+      'stop',
+      'trace',
     ].sort(),
   )
   for (const verb of verbs) {

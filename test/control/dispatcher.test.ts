@@ -4,6 +4,7 @@ import { createConnection, createServer, type AddressInfo, type Socket } from 'n
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
+import { createAdmission } from '../../control/admission.ts'
 import { converse, type Conversation } from '../../control/conversation.ts'
 import { maxDatagramBytes, sendDatagram, serveDatagrams } from '../../control/datagram.ts'
 import { createDispatcher, type Entry } from '../../control/dispatcher.ts'
@@ -73,7 +74,8 @@ async function served(t: TestContext, secret?: string) {
     log: (name, facts) => name === 'control_refused' && said.push(JSON.stringify(facts)),
     nowNs: () => 1_700_000_000_000_000_001n,
   })
-  const server = createServer((socket) => program.accept(socket, 'tcp', secret))
+  const admit = secret === undefined ? undefined : createAdmission({ secret })
+  const server = createServer((socket) => program.accept(socket, 'tcp', admit))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -186,7 +188,7 @@ test('lines that are too long or no UTF-8 are refused, and the next one is taken
 test('E2: UDP takes 1,024 bytes, asks for the secret, and refuses to send more', async () => {
   const taken: string[] = []
   const server = await serveDatagrams({
-    ...{ host: '127.0.0.1', port: 0, secret: 's' },
+    ...{ host: '127.0.0.1', port: 0, admit: createAdmission({ secret: 's' }) },
     onMessage: (message) => void taken.push(formatMessage(message)),
     onInvalid: (why) => void taken.push(why),
   })
