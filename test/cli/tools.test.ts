@@ -23,11 +23,9 @@ async function until(holds: () => boolean, what: string): Promise<void> {
 }
 
 /** An hpfeeds gateway in a home of its own, in this process, that logs to a file. */
-async function gatewayIn(
-  t: TestContext,
-  words: readonly string[] = [],
-  env: Record<string, string> = {},
-) {
+async function gatewayIn(t: TestContext, words: readonly string[] = []) {
+  // As JSON each event is a line, where a person is spared some of many.
+  const env = { NIGHTJAR_LOG: 'json' }
   const folder = temporaryFolder()
   const home = ['--home', join(folder.path, 'home')]
   const logFile = join(folder.path, 'gateway.log')
@@ -247,9 +245,9 @@ test('E20: LOG_ROTATE by UDP opens the log file anew', async (t) => {
   await runHere(['signal', '--host', host, 'LOG_ROTATE'])
   await until(() => existsSync(logFile), 'a new log file')
   await runHere(['signal', '--host', host, 'READY'])
-  await until(() => said().includes('command=READY'), 'READY in the new file')
-  assert.doesNotMatch(readFileSync(`${logFile}.1`, 'utf8'), /command=READY/)
-  assert.match(readFileSync(`${logFile}.1`, 'utf8'), /command=LOG_ROTATE/)
+  await until(() => said().includes('"command":"READY"'), 'READY in the new file')
+  assert.doesNotMatch(readFileSync(`${logFile}.1`, 'utf8'), /READY/)
+  assert.match(readFileSync(`${logFile}.1`, 'utf8'), /LOG_ROTATE/)
 })
 
 test('E13, E19: a gateway is asked, traced and ended like the broker, and no other is by mistake', async (t) => {
@@ -269,7 +267,7 @@ test('E13, E19: a gateway is asked, traced and ended like the broker, and no oth
 
   const host = listeningAt(said(), 'tcp')
   const traced = runHere(['trace', 'hpfeeds', ...home, '--json', '--max', '1'])
-  await until(() => said().includes('command=TRACE'), 'TRACE')
+  await until(() => said().includes('"command":"TRACE"'), 'TRACE')
   const elsewhere = await runHere([
     'signal',
     '--host',
@@ -296,7 +294,7 @@ test('E13, E19: a gateway is asked, traced and ended like the broker, and no oth
   assert.match(all.out, /^hpfeeds: \S+ABSOLUTELY/)
   assert.equal((await runHere(['signal', ...home, '*/QUITTING'])).status, 0)
   assert.equal((await running).status, 0)
-  assert.match(said(), /gateway_stopped gateway=hpfeeds/)
+  assert.match(said(), /gateway_stopped/)
   for (const words of [
     ['connections'],
     ['connections', 'voevent'],
@@ -324,8 +322,8 @@ test('a key of hpfeeds lets in to control by the channel that it names, and no f
     ...['--control', 'tcp:port=0:interface=0.0.0.0', '--control-auth', file],
   ])
   const port = /control_opened.*?"tcp:0\.0\.0\.0:(\d+)"/.exec(said())?.[1] ?? assert.fail(said())
-  const signal = (ident: string | undefined, secret: string, text: string) =>
-    runHere(['signal', '--host', `127.0.0.1:${port}`, '-t', 'tcp', '--timeout', '1s', text], {
+  const signal = (ident: string | undefined, secret: string, text: string, timeout = '30s') =>
+    runHere(['signal', '--host', `127.0.0.1:${port}`, '-t', 'tcp', '--timeout', timeout, text], {
       env: { NIGHTJAR_CONTROL_SECRET: secret, ...(ident && { NIGHTJAR_CONTROL_IDENT: ident }) },
     })
   for (const ident of ['operator', 'own', 'looker']) {
@@ -339,9 +337,8 @@ test('a key of hpfeeds lets in to control by the channel that it names, and no f
     [undefined, 's3cret', 'CONNECTIONS', /CONNECTIONS came without an ident/],
   ]
   for (const [ident, secret, text, why] of refused) {
-    await signal(ident, secret, text)
+    await signal(ident, secret, text, '0.3s')
     await until(() => why.test(said()), String(why))
-    await pause(1000) // The log says two lines of a kind in a second.
   }
   await signal('own', 's3cret', 'STOP')
   assert.equal((await running).status, 0)
