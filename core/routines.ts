@@ -131,6 +131,9 @@ function steps(word: string): string {
 /** The routines of a survey in a dialect, each after those that it uses. */
 export function routinesOf(survey: Survey, dialect: Dialect): Routine[] {
   const { ra, dec, time } = columnsOf[survey]
+  // BigQuery has MAX_BY too, as another name of this; GoogleSQL at large has this alone.
+  const latest =
+    dialect === 'duckdb' ? `MAX_BY(candid, ${time})` : `ANY_VALUE(candid HAVING MAX ${time})`
   const position = [
     { name: 'ra_deg', type: 'FLOAT64' },
     { name: 'dec_deg', type: 'FLOAT64' },
@@ -169,7 +172,7 @@ export function routinesOf(survey: Survey, dialect: Dialect): Routine[] {
       // The ids first, the wide rows after: sorting whole rows would need their memory.
       body: `
   SELECT alert.* FROM alerts AS alert
-  WHERE alert.candid IN (SELECT MAX_BY(candid, ${time}) FROM alerts GROUP BY objectId)`,
+  WHERE alert.candid IN (SELECT ${latest} FROM alerts GROUP BY objectId)`,
     },
     {
       name: 'light_curve',

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
 import { healpix29 } from '../../core/healpix.ts'
-import { repository, runHere } from '../night/harness.ts'
+import { runHere } from '../night/harness.ts'
+import { questions } from './questions.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'nightjar-analysts-'))
 const home = join(dir, 'home')
@@ -24,25 +25,6 @@ async function ask(sql: string): Promise<Record<string, unknown>[]> {
   assert.equal(status, 0, `${sql}\n${err}`)
   const lines = out.split('\n').filter((line) => line !== '')
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
-}
-
-interface Question {
-  title: string
-  statements: { engine: string; sql: string }[]
-}
-
-/** The document's questions with their statements, by engine; no engine means both. */
-function questions(): Question[] {
-  const text = readFileSync(join(repository, 'docs/analysts.md'), 'utf8')
-  return text
-    .split(/^### /m)
-    .slice(1)
-    .map((part) => ({
-      title: part.slice(0, part.indexOf('\n')),
-      statements: [...part.matchAll(/^```sql ?(\w*)\n([\s\S]*?)^```/gm)].map(
-        ([, engine = '', sql = '']) => ({ engine, sql }),
-      ),
-    }))
 }
 
 test('docs/analysts.md has ten questions, and each one answers something on DuckDB', async () => {
