@@ -219,9 +219,10 @@ function thinned(whole: Night): Night {
     .flatMap(({ statements }) => statements.map((statement) => statement.sql))
     .join(' ')
   const truths = whole.truths.filter((truth, at) => {
-    const { kind, objectId = '', candid = '' } = truth
+    const { kind, objectId = '', candid = '', extragalactic } = truth
     const named = objectId !== '' && (text.includes(objectId) || text.includes(candid))
-    if (kind === 'gap' || named || at % 10 === 0 || kind === 'duplicate') return true
+    if (kind === 'gap' || kind === 'duplicate' || named || extragalactic || at % 10 === 0)
+      return true
     rmSync(join(whole.from, whole.nameOf(truth)))
     return false
   })
