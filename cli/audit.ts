@@ -7,12 +7,10 @@ import { readLedgerSets } from '../conductor/ledger-sets.ts'
 import { knownNights, type KnownNight } from '../conductor/nights.ts'
 import { NightjarError } from '../core/errors.ts'
 import type { Night } from '../core/night.ts'
-import type { Store } from '../core/ports.ts'
-import { filterStage } from '../core/pipeline.ts'
-import { filterAccounts } from '../functions/filter/account.ts'
 import type { Ground } from '../local/broker.ts'
 import { withCloud, type CloudOptions } from './cloud.ts'
 import { nightArgument, withHome, type HomeOptions } from './embedded.ts'
+import { filtersOf } from './night-filters.ts'
 import { openPlace, type Place } from './place.ts'
 import { formatCount, formatTable } from './text-table.ts'
 import type { World } from './world.ts'
@@ -102,16 +100,6 @@ export async function auditOf(
   const record = { ...closeRecord(audited, night.unfinished, at), ...filters }
   const stored = await storeCloseRecord(store, record)
   return { audit: audited, record, stored }
-}
-
-/** What the named filters judged in a night that their stage has a part in. */
-export async function filtersOf(
-  { night, stages }: Audit,
-  query: Query,
-  store: Store,
-): Promise<Pick<CloseRecord, 'filters'>> {
-  if (stages.every(({ stage }) => stage !== filterStage)) return {}
-  return { filters: await filterAccounts(query, store, night) }
 }
 
 /** A table per stage, by partition, and every missing run up to a number of them. */

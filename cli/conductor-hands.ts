@@ -1,32 +1,33 @@
 /**
- * What a conductor sees with and acts by on one machine: Kafka's admin, the ledger through the home's
- * door, and the broker of the home as a process of its own. What cannot be learned is left out.
+ * What a conductor sees with and acts by: Kafka's admin, the ledger, and the machine of the consumer,
+ * wherever the night is. What cannot be learned is left out.
  */
 import { auditNight, type Audit, type Range } from '../conductor/audit.ts'
 import { closeRecord, storeCloseRecord, type CloseRecord } from '../conductor/close.ts'
 import { readLedgerSets, type LedgerSets } from '../conductor/ledger-sets.ts'
-import type { Action, Ends, NightRecord } from '../conductor/night-record.ts'
+import type { Action, Ends, NightRecord, NightState } from '../conductor/night-record.ts'
 import { knownNights, type KnownNight } from '../conductor/nights.ts'
-import { isEnd, type AuditSummary, type Observations } from '../conductor/step.ts'
-import { readNightRecord, type Hands } from '../conductor/tick.ts'
+import type { NightRules } from '../conductor/rules.ts'
+import { isEnd, isOver, type AuditSummary, type Observations } from '../conductor/step.ts'
+import { nightRecords, readNightRecord, type Hands } from '../conductor/tick.ts'
 import { topicsOfStream } from '../consumer/config.ts'
 import type { TopicReport } from '../consumer/kafka/topics.ts'
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Store } from '../core/ports.ts'
-import type { Ground } from '../local/broker.ts'
-import { runningBroker } from '../local/home.ts'
-import type { LocalMachine } from '../local/machine.ts'
-import { filtersOf } from './audit.ts'
-import { openHomeQueries } from './door.ts'
-import { groupFor, probeTopic, type ChosenStream } from './kafka.ts'
+import { probeTopic, type ChosenStream } from './kafka.ts'
+import { oldestDue } from './due-nights.ts'
+import { filtersOf } from './night-filters.ts'
+import { beganAt, type NightPlace } from './night-place.ts'
 import { makeReport } from './night-report.ts'
-import { sendMissing } from './replay.ts'
+import { sendMissing } from './send-missing.ts'
 
 export interface HandsOptions {
-  ground: Ground
+  place: NightPlace
   chosen: ChosenStream
-  machine: LocalMachine
+  /** Kafka topics by their exact names, instead of those that the stream has for a night. */
+  topics?: readonly string[]
+  rules: NightRules
   log: Log
   signal: AbortSignal
   now(): Date
@@ -38,14 +39,14 @@ export interface HandsOptions {
 const kafkaMs = 20_000
 
 export async function createHands(options: HandsOptions): Promise<Hands> {
-  const { ground, chosen, machine, log } = options
-  const store = await ground.bucket('broker_files')
+  const { place, chosen, log } = options
+  const { consumer, ground, store } = place
   const nights = await ground.topic('night')
 
   return {
     async observe(record, { audit: wantsAudit }) {
-      const [topic, state] = await Promise.all([askKafka(record), machine.state()])
-      const seen: Observations = { consumer: state }
+      const [topic, state] = await Promise.all([askKafka(record), askMachine(record)])
+      const seen: Observations = { ...(state !== undefined && { consumer: state }) }
       if (topic !== undefined) {
         seen.topic = { state: stateOf(topic), ends: endsOf(topic) }
         seen.committed = committedOf(topic)
@@ -63,7 +64,9 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
 
   async function act(action: Action, record: NightRecord): Promise<void> {
     const { survey, night } = record
-    const idle = (why: string): void => log('action_idle', { night, action: action.do, why })
+    const idle = (why: string | undefined): void => {
+      if (why !== undefined) log('action_idle', { night, action: action.do, why })
+    }
     switch (action.do) {
       case 'announce': {
         const { move } = action
@@ -71,22 +74,18 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
         return
       }
       case 'reset_counters':
-        return idle('a home counts by its ledger')
+        return idle(await place.resetCounters(beganAt(record)))
       case 'attach_stages':
+        return idle(await place.attachStages())
       case 'detach_stages':
-        return idle("a home's stages are in the process of its consumer")
+        return idle(await detachStages(record))
       case 'start_consumer':
         await makeRoom(record)
-        await machine.start({ NIGHT: night, KAFKA_TOPIC: topicsOf(record).join(',') })
-        log('machine_started', { machine: 'consumer', pid: runningBroker(ground.home) ?? 0 })
+        await consumer.start({ NIGHT: night, KAFKA_TOPIC: topicsOf(record).join(',') })
+        log('machine_started', { machine: 'consumer', night })
         return
       case 'stop_consumer':
-        if (record.state === 'incomplete') {
-          return idle('its process has the stages, and what they have to do may complete the night')
-        }
-        if (machine.metadata()?.['NIGHT'] === night) await machine.stop()
-        else if ((await machine.state()) !== 'stopped') idle('the broker was not started for it')
-        return
+        return idle(await stopConsumer(record))
       case 'replay_missing':
         await replayMissing(record)
         return
@@ -95,7 +94,7 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
         return
       case 'report': {
         const proof = await proofOf(record)
-        const report = await makeReport({ ground, record, proof, now: options.now() })
+        const report = await makeReport({ place, record, proof, now: options.now() })
         await announce({ event: 'night_reported', survey, night, ...report })
         return
       }
@@ -105,8 +104,11 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
         await options.notify?.(text, { survey, night, key })
         return
       }
-      case 'power_off':
-        return idle('this machine is not ours to switch off')
+      case 'power_off': {
+        const [other] = await othersUnderWay(record)
+        if (other !== undefined) return idle(`the night of ${other} is still under way`)
+        return idle(await place.powerOff())
+      }
     }
   }
 
@@ -119,15 +121,23 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
   }
 
   function topicsOf({ night }: NightRecord): string[] {
-    return topicsOfStream(chosen.stream, night)
+    return [...(options.topics ?? topicsOfStream(chosen.stream, night))]
+  }
+
+  async function askMachine({ night }: NightRecord): Promise<Observations['consumer']> {
+    try {
+      return await consumer.state()
+    } catch (error) {
+      log('night_unseen', { night, what: 'the consumer', reason: sentenceOf(error) })
+      return undefined
+    }
   }
 
   /** What Kafka says of the night's topics; undefined where it does not answer. */
   async function askKafka(record: NightRecord): Promise<TopicReport[] | undefined> {
-    const home = ground.home.path
     try {
       const asked = topicsOf(record).map((topic) =>
-        probeTopic(chosen, topic, groupFor(chosen, home, topic), log),
+        probeTopic(chosen, topic, place.groupOf(topic), log),
       )
       return await within(Promise.all(asked), kafkaMs)
     } catch (error) {
@@ -136,17 +146,52 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
     }
   }
 
-  /** A home has one broker: one that stands there for a night that has ended makes room. */
+  /** There is one consumer: one that stands there for a night that has ended makes room. */
   async function makeRoom({ survey, night }: NightRecord): Promise<void> {
-    const other = machine.metadata()?.['NIGHT']
-    if (other === undefined || other === night) return
+    const other = (await consumer.metadata())?.['NIGHT']
+    if (other === undefined || other === '' || other === night) return
     const { record } = await readNightRecord(store, survey, other, options.now().getTime())
-    if (isEnd(record.state)) return machine.stop()
+    if (isEnd(record.state)) return consumer.stop()
     throw new NightjarError(
       'home_busy',
-      `Cannot consume the night of ${night} in "${ground.home.path}": that of ${other} is ` +
-        `${record.state} there; end it, or give this one a home of its own`,
+      `Cannot consume the night of ${night} in ${place.name}: that of ${other} is ` +
+        `${record.state} there; end it, or wait for its end`,
     )
+  }
+
+  async function stopConsumer({ night, state }: NightRecord): Promise<string | undefined> {
+    if (state === 'incomplete' && place.stagesInConsumer) {
+      return 'its process has the stages, and what they have to do may complete the night'
+    }
+    if ((await consumer.state()) === 'stopped') return undefined
+    if ((await consumer.metadata())?.['NIGHT'] !== night) return 'it was not started for this night'
+    await consumer.stop()
+    return undefined
+  }
+
+  /**
+   * The stages are all nights'. A night that begins writes so before it attaches them: whoever detaches
+   * looks once more afterwards, and so one of the two attaches them in any order of the two.
+   */
+  async function detachStages(record: NightRecord): Promise<string | undefined> {
+    const [before] = await othersUnderWay(record)
+    if (before !== undefined) return `the night of ${before} needs them`
+    const idle = await place.detachStages()
+    const [after] = await othersUnderWay(record)
+    if (after === undefined) return idle
+    await place.attachStages()
+    return `the night of ${after} needs them`
+  }
+
+  /** Other nights of the survey whose alerts are being taken in, or may yet be completed. */
+  async function othersUnderWay({ survey, night }: NightRecord): Promise<string[]> {
+    const nights: string[] = []
+    const now = options.now().getTime()
+    for await (const record of nightRecords(store, survey, oldestDue(options.now()))) {
+      if (record.night === night || isOver(record, now, options.rules)) continue
+      if (underWay.includes(record.state)) nights.push(record.night)
+    }
+    return nights
   }
 
   async function seeAudit(
@@ -174,7 +219,7 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
     const { survey, night } = record
     const known = await knownNight(store, night)
     const ranges = rangesOf(known, record.ends, ends ?? [])
-    const queries = await openHomeQueries(ground)
+    const queries = await place.openLedger()
     try {
       const ledger = await readLedgerSets(queries.query, night, ranges)
       const { lateStages } = known
@@ -190,11 +235,11 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
 
   async function replayMissing(record: NightRecord): Promise<void> {
     const known = await knownNight(store, record.night)
-    const queries = await openHomeQueries(ground)
+    const queries = await place.openLedger()
     try {
       const { signal } = options
-      const place = { ground, query: queries.query }
-      const { notFound } = await sendMissing(place, known, { log, signal })
+      const { query } = queries
+      const { notFound } = await sendMissing({ ground, query }, known, { log, signal })
       const what = `${notFound.length} occurrences to send again`
       const reason = `neither the archive nor a source has ${notFound.slice(0, 3).join('; ')}`
       if (notFound.length > 0) log('night_unseen', { night: record.night, what, reason })
@@ -243,6 +288,14 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
       : (JSON.parse(Buffer.from(found.data).toString()) as CloseRecord)
   }
 }
+
+const underWay: readonly NightState[] = [
+  'running',
+  'draining',
+  'auditing',
+  'incomplete',
+  'reopened',
+]
 
 const seenName = ({ survey, night }: NightRecord, digest: string): string =>
   `conductor/audits/${survey}_${night}/${digest}.json`

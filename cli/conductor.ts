@@ -1,50 +1,46 @@
 /** `nightjar conductor`: the night from its dusk to its proof. */
-import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 
 import { Command } from 'commander'
 
 import type { Action, NightRecord } from '../conductor/night-record.ts'
-import type { ConductorSettings } from '../conductor/settings.ts'
 import { isEnd, isOver } from '../conductor/step.ts'
 import {
   dryRun,
   nightRecordName,
   readNightRecord,
   tick,
-  type Hands,
   type Tick,
   type TickOptions,
 } from '../conductor/tick.ts'
-import { readSecret } from '../consumer/secret.ts'
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { bucketName } from '../core/names.ts'
-import { nightOfDate, type Night } from '../core/night.ts'
-import type { Store } from '../core/ports.ts'
-import { brokerSubscriptions, openGround, type Ground } from '../local/broker.ts'
-import { openMachine } from '../local/machine.ts'
-import { createHands } from './conductor-hands.ts'
-import { loadConductor, withConfig } from './config.ts'
+import { homeAt } from '../local/home.ts'
+import { withCloud } from './cloud.ts'
+import {
+  nightMeant,
+  tickDue,
+  withConductor,
+  type Conductor,
+  type NightOptions,
+} from './conducting.ts'
+import { withConfig } from './config.ts'
 import { parseDuration } from './duration.ts'
-import { instanceOf, nightArgument, withHome, type HomeOptions } from './embedded.ts'
-import { chooseStream, surveyOf } from './kafka.ts'
-import { createLog } from './log.ts'
+import { nightArgument, withHome } from './embedded.ts'
+import { surveyOf } from './kafka.ts'
 import { newestReport } from './night-report.ts'
 import { formatLine, formatView, type NightLook } from './night-view.ts'
+import { openPlace, type Place } from './place.ts'
 import { formatTable } from './text-table.ts'
 import type { World } from './world.ts'
 
-interface NightOptions extends HomeOptions {
-  config?: string
-  stream?: string
-  brokers?: string[]
-  night?: Night
+interface ShowOptions extends NightOptions {
   json?: boolean
 }
 
-interface TickingOptions extends NightOptions {
+interface TickingOptions extends ShowOptions {
   dryRun?: boolean
+  due?: boolean
   every: number
   late?: boolean
 }
@@ -75,7 +71,10 @@ Examples:
   command.addCommand(
     withTicking(verb('tick', 'Do the one next step of the night.'))
       .option('--json', 'print what was decided and done as JSON')
-      .action((options: TickingOptions) => tickOnce(world, options)),
+      .option('--due', 'of each night that is due: tonight, and those before that may be reopened')
+      .action((options: TickingOptions) =>
+        options.due === true ? tickAll(world, options) : tickOnce(world, options),
+      ),
   )
   command.addCommand(
     withEvery(
@@ -103,17 +102,17 @@ Examples:
   command.addCommand(
     verb('status', 'Show how the night stands. Decides and does nothing.')
       .option('--json', 'print it as JSON')
-      .action((options: NightOptions) => showStatus(world, options)),
+      .action((options: ShowOptions) => showStatus(world, options)),
   )
   command.addCommand(
     verb('report', "Say where the night's report is: a page for a browser, and JSON.")
       .option('--json', 'print the report itself as JSON')
-      .action((options: NightOptions) => showReport(world, options)),
+      .action((options: ShowOptions) => showReport(world, options)),
   )
   command.addCommand(
     verb('history', 'Show how the night went: each transition, when and why.')
       .option('--json', 'print it as JSON')
-      .action((options: NightOptions) => showHistory(world, options)),
+      .action((options: ShowOptions) => showHistory(world, options)),
   )
   return command
 }
@@ -123,10 +122,15 @@ The consumer is a process of its own, which goes on if this one is ended; what i
 of the home. The exit status is 0 only if the night ended as complete or no_alerts.`
 
 function withNight(command: Command, world: World): Command {
-  return withConfig(withHome(command, world))
+  return withCloud(withConfig(withHome(command, world)))
+    .option('--zone <name>', 'where the machines stand; NIGHTJAR_ZONE if absent')
     .option('--stream <name>', 'a stream of the configuration; the survey’s if absent')
     .option('--brokers <address...>', 'host:port of Kafka brokers, without a configuration')
     .option('--night <date>', 'UTC date of the night; NIGHT, or tonight if absent', nightArgument)
+    .option(
+      '--kafka-topic <name...>',
+      'exact Kafka topics, instead of the stream’s; or KAFKA_TOPIC',
+    )
 }
 
 const withTicking = (command: Command): Command =>
@@ -134,90 +138,6 @@ const withTicking = (command: Command): Command =>
 
 const withEvery = (command: Command, usual: string): Command =>
   command.option('--every <time>', 'how often: 5s, 1m', parseDuration, parseDuration(usual))
-
-/** A conductor of one night. */
-interface Conductor {
-  ground: Ground
-  store: Store
-  hands: Hands
-  night: Night
-  settings: ConductorSettings
-  options: TickOptions
-}
-
-async function withConductor<T>(
-  world: World,
-  options: NightOptions,
-  work: (conductor: Conductor) => Promise<T>,
-): Promise<T> {
-  const survey = surveyOf(options)
-  const chosen = await chooseStream(world, survey, options)
-  const settings = await loadConductor(world, options.config)
-  const night = options.night ?? nightFrom(world)
-  const log = createLog(world)
-  const ground = await openGround(options.home, instanceOf(options))
-  try {
-    const { home } = ground
-    const program = join(import.meta.dirname, '../bin/nightjar')
-    const words = ['consume', '--home', home.path, '--survey', survey, '--night', night]
-    const machine = openMachine({
-      home,
-      command: [program, ...words, ...streamWords(options)],
-      env: world.env,
-    })
-    const { webhook } = settings
-    const hands = await createHands({
-      ...{ ground, chosen, machine, log, signal: world.signal, now: world.now },
-      ...(webhook && {
-        notify: async (text, facts) =>
-          post(await readSecret(webhook, world.env), { text, ...facts }),
-      }),
-    })
-    const store = await ground.bucket('broker_files')
-    return await work({
-      ...{ ground, store, hands, night, settings },
-      options: {
-        ...{ survey, night, store, hands, rules: settings.rules, log },
-        owner: `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,
-        now: () => world.now().getTime(),
-      },
-    })
-  } finally {
-    await ground.close()
-  }
-}
-
-/** A machine is told its night by its metadata, as the variable NIGHT. */
-function nightFrom(world: World): Night {
-  const told = world.env['NIGHT']
-  return told === undefined || told === '' ? nightOfDate(world.now()) : nightArgument(told)
-}
-
-function streamWords({ config, stream, brokers }: NightOptions): string[] {
-  return [
-    ...(config === undefined ? [] : ['--config', config]),
-    ...(stream === undefined ? [] : ['--stream', stream]),
-    ...(brokers === undefined ? [] : ['--brokers', ...brokers]),
-  ]
-}
-
-const postMs = 15_000
-
-async function post(url: string, facts: Record<string, string>): Promise<void> {
-  const answer = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(facts),
-    signal: AbortSignal.timeout(postMs),
-    redirect: 'error',
-  })
-  if (answer.ok) return
-  // The address is a secret: only what it answered is told.
-  throw new NightjarError(
-    'publish_failed',
-    `Cannot post an alarm: the webhook answers ${answer.status}`,
-  )
-}
 
 async function tickOnce(world: World, options: TickingOptions): Promise<void> {
   await withConductor(world, options, async (conductor) => {
@@ -229,10 +149,21 @@ async function tickOnce(world: World, options: TickingOptions): Promise<void> {
   })
 }
 
+/** A tick of each night that is due: tonight, and those before that may yet be reopened. */
+async function tickAll(world: World, options: TickingOptions): Promise<void> {
+  const ticks = await tickDue(world, options, (night, error) => {
+    world.err(`nightjar: night ${night}: ${sentenceOf(error)}\n`)
+    world.exit(1)
+  })
+  if (options.json === true) world.out(`${JSON.stringify(ticks, null, 2)}\n`)
+  else for (const done of ticks) world.out(`${done.record.night} ${formatTick(done)}`)
+  if (ticks.some(({ left }) => left.length > 0)) world.exit(1)
+}
+
 async function sayDryRun(
   world: World,
   conductor: Conductor,
-  options: NightOptions,
+  options: ShowOptions,
   hasten = false,
 ): Promise<void> {
   const would = await dryRun({ ...conductor.options, hasten })
@@ -299,14 +230,13 @@ async function tickOrSay(world: World, options: TickOptions): Promise<Tick | und
   }
 }
 
-async function look({ ground, store, hands, night, options }: Conductor): Promise<NightLook> {
+async function look({ place, hands, night, options }: Conductor): Promise<NightLook> {
   const at = options.now()
-  const { record } = await readNightRecord(store, options.survey, night, at)
-  const seen = await hands.observe(record, { audit: true })
-  const backlog: Record<string, number> = {}
-  for (const { name, subscription } of await brokerSubscriptions(ground)) {
-    backlog[name] = (await subscription.backlog()).messages
-  }
+  const { record } = await readNightRecord(place.store, options.survey, night, at)
+  const [seen, backlog] = await Promise.all([
+    hands.observe(record, { audit: true }),
+    place.backlog(),
+  ])
   return { at, record, seen, backlog }
 }
 
@@ -326,15 +256,15 @@ async function watch(world: World, options: TickingOptions): Promise<void> {
   })
 }
 
-async function showStatus(world: World, options: NightOptions): Promise<void> {
+async function showStatus(world: World, options: ShowOptions): Promise<void> {
   await withConductor(world, options, async (conductor) => {
     const now = await look(conductor)
     world.out(options.json === true ? `${JSON.stringify(now, null, 2)}\n` : formatView(now))
   })
 }
 
-async function showReport(world: World, options: NightOptions): Promise<void> {
-  await withRecord(world, options, async (ground, record) => {
+async function showReport(world: World, options: ShowOptions): Promise<void> {
+  await withRecord(world, options, async ({ ground }, record) => {
     const store = await ground.bucket('broker_files')
     const names = await newestReport(store, record)
     if (names === undefined) {
@@ -347,12 +277,14 @@ async function showReport(world: World, options: NightOptions): Promise<void> {
       const found = await store.read(names.json)
       return world.out(Buffer.from(found?.data ?? []).toString())
     }
-    const folder = join(ground.home.buckets, bucketName(ground.at, 'broker_files'))
-    world.out(`${join(folder, names.page)}\n${join(folder, names.json)}\n`)
+    const bucket = bucketName(ground.at, 'broker_files')
+    const folder =
+      options.cloud === true ? `gs://${bucket}` : join(homeAt(options.home).buckets, bucket)
+    world.out(`${folder}/${names.page}\n${folder}/${names.json}\n`)
   })
 }
 
-async function showHistory(world: World, options: NightOptions): Promise<void> {
+async function showHistory(world: World, options: ShowOptions): Promise<void> {
   await withRecord(world, options, async (_, { history }) => {
     if (options.json === true) return world.out(`${JSON.stringify(history, null, 2)}\n`)
     const rows = history.map(({ at, from, to, why }) => [
@@ -368,21 +300,21 @@ async function showHistory(world: World, options: NightOptions): Promise<void> {
 async function withRecord(
   world: World,
   options: NightOptions,
-  work: (ground: Ground, record: NightRecord) => Promise<void>,
+  work: (place: Place, record: NightRecord) => Promise<void>,
 ): Promise<void> {
   const survey = surveyOf(options)
-  const night = options.night ?? nightFrom(world)
-  const ground = await openGround(options.home, instanceOf(options))
+  const night = nightMeant(world, options)
+  const place = await openPlace(world, options)
   try {
-    const store = await ground.bucket('broker_files')
+    const store = await place.ground.bucket('broker_files')
     const found = await readNightRecord(store, survey, night, world.now().getTime())
-    if (found.generation !== null) return await work(ground, found.record)
+    if (found.generation !== null) return await work(place, found.record)
     throw new NightjarError(
       'config_invalid',
-      `Cannot find the night ${night} in "${ground.home.path}": no ${nightRecordName(survey, night)} there`,
+      `Cannot find the night ${night} in "${place.name}": no ${nightRecordName(survey, night)} there`,
     )
   } finally {
-    await ground.close()
+    await place.close()
   }
 }
 

@@ -21,7 +21,7 @@ export function configCommand(world: World): Command {
   command.addHelpText(
     'after',
     `
-FILE is ${usualFile} unless NIGHTJAR_CONFIG says another. An environment variable sets one value:
+FILE is ${usualFile} unless NIGHTJAR_CONFIG says another; it may be gs://bucket/object. An environment variable sets one value:
 its name is the path in upper case, divided by "__", after NIGHTJAR__.
 
 Examples:
@@ -91,7 +91,7 @@ async function readConfig(
 ): Promise<{ config: Config; conductor: ConductorSettings; warnings: string[]; from: string }> {
   const named = file ?? world.env['NIGHTJAR_CONFIG']
   const path = named ?? (existsSync(usualFile) ? usualFile : undefined)
-  const settings = path === undefined ? {} : await parseToml(path)
+  const settings = path === undefined ? {} : await parseToml(world, path)
   let conductor = parseConductor(undefined)
   const parsed = parseConfig(settings, world.env, {
     conductor: (section) => (conductor = parseConductor(section)),
@@ -99,11 +99,12 @@ async function readConfig(
   return { ...parsed, conductor, from: path ?? 'the environment' }
 }
 
-async function parseToml(path: string): Promise<unknown> {
+async function parseToml(world: World, path: string): Promise<unknown> {
   let bytes: Buffer
   try {
-    bytes = readFileSync(path)
+    bytes = path.startsWith('gs://') ? await readCloud(world, path) : readFileSync(path)
   } catch (cause) {
+    if (cause instanceof NightjarError) throw cause
     throw unreadable(path, sentenceOf(cause), cause)
   }
   if (bytes.length > mostBytes) throw unreadable(path, `it has ${bytes.length} bytes`)
@@ -114,6 +115,15 @@ async function parseToml(path: string): Promise<unknown> {
     // Only the parser's first line: the others quote the file, where a secret may stand.
     throw unreadable(path, `${sentenceOf(cause).split('\n')[0]}${placeOf(cause)}`)
   }
+}
+
+/** A program in the cloud has no file beside it: an upload is then an update. */
+async function readCloud({ env }: World, path: string): Promise<Buffer> {
+  const [{ readObject }, { parseEnvironment }] = await Promise.all([
+    import('../cloud/object.ts'),
+    import('../core/environment.ts'),
+  ])
+  return Buffer.from(await readObject(parseEnvironment(env), path))
 }
 
 function placeOf(error: unknown): string {

@@ -1,15 +1,12 @@
-/** The report of a night, made from a home and kept in its broker-files bucket: JSON, and a page. */
+/** The report of a night, made where it was and kept in its broker-files bucket: JSON, and a page. */
 import type { CloseRecord } from '../conductor/close.ts'
 import type { NightRecord } from '../conductor/night-record.ts'
-import { duckdb } from '../conductor/report/dialect.ts'
 import { gatherReport, type Candidate, type NightReport } from '../conductor/report/gather.ts'
 import { reportPage } from '../conductor/report/page.ts'
-import { NightjarError } from '../core/errors.ts'
 import { salt2TableName } from '../core/names.ts'
 import type { Store } from '../core/ports.ts'
-import type { Ground } from '../local/broker.ts'
 import { billOf } from './bill.ts'
-import { openHomeQueries, type HomeQueries } from './door.ts'
+import type { NightPlace, NightQueries } from './night-place.ts'
 import { pricesOf } from './prices.ts'
 
 /** The newest report of a night; undefined where there is none. */
@@ -53,22 +50,23 @@ const mostPlotBytes = 1 << 20
 
 /** Make the report of a night and store it under the next number. Answers the objects' names. */
 export async function makeReport(options: {
-  ground: Ground
+  place: NightPlace
   record: NightRecord
   proof: CloseRecord
   now: Date
 }): Promise<{ page: string; json: string }> {
-  const { ground, record, proof, now } = options
-  const queries = await openQueriesOrNone(ground)
+  const { place, record, proof, now } = options
+  const { ground, dialect } = place
+  const queries = await place.openReport()
   let report: NightReport
   try {
     const { query } = queries
     report = await gatherReport({
       query,
-      dialect: duckdb,
+      dialect,
       record,
       proof,
-      candidates: () => candidatesOf(ground, query, proof),
+      candidates: () => candidatesOf(ground, queries, proof),
       cost: (alerts) => ({
         dollars: billOf(record.survey, alerts).reduce((sum, line) => sum + line.dollars, 0),
         text: `in the cloud, at prices of ${pricesOf}`,
@@ -89,24 +87,14 @@ export async function makeReport(options: {
   }
 }
 
-/** A home in which no broker ever ran has no warehouse: its night has a report of nothing. */
-async function openQueriesOrNone(ground: Ground): Promise<HomeQueries> {
-  try {
-    return await openHomeQueries(ground)
-  } catch (error) {
-    if (!(error instanceof NightjarError && error.code === 'home_unusable')) throw error
-    return { async *query() {}, async close() {} }
-  }
-}
-
 /** The newest fit of each object of the night, those that came out well first. */
 async function candidatesOf(
-  ground: Ground,
-  query: HomeQueries['query'],
+  ground: NightPlace['ground'],
+  { query, hasTable }: NightQueries,
   { partitions }: CloseRecord,
 ): Promise<Candidate[]> {
   const topics = new Set(partitions.map(({ topic }) => `'${topic.replaceAll("'", "''")}'`))
-  if (topics.size === 0 || !(await hasFits(query))) return []
+  if (topics.size === 0 || !(await hasTable(salt2TableName))) return []
   const rows = query(
     `SELECT s.objectId AS objectId, CAST(s.candid AS STRING) AS candid, a.ra AS ra, a.dec AS decl,
        s.success AS success, s.message AS message, s.z AS z, s.chisq AS chisq, s.ndof AS ndof,
@@ -115,6 +103,7 @@ async function candidatesOf(
        SELECT candid, MAX(candidate.ra) AS ra, MAX(candidate.dec) AS dec
        FROM alerts WHERE kafka_topic IN (${[...topics].join(', ')}) GROUP BY candid) AS a
        ON s.candid = a.candid
+     WHERE TRUE
      QUALIFY ROW_NUMBER() OVER (PARTITION BY s.objectId ORDER BY s.candid DESC) = 1
      ORDER BY s.success DESC, s.before_maximum DESC NULLS LAST, s.chisq / NULLIF(s.ndof, 0), s.objectId
      LIMIT ${candidatesShown}`,
@@ -134,16 +123,7 @@ async function candidatesOf(
   return found
 }
 
-/** Whether any fit was ever stored here: the first one makes the table. */
-async function hasFits(query: HomeQueries['query']): Promise<boolean> {
-  const tables = query(
-    `SELECT 1 AS is FROM information_schema.tables WHERE table_name = '${salt2TableName}'`,
-  )
-  for await (const _ of tables) return true
-  return false
-}
-
-async function plotOf(ground: Ground, name: string): Promise<string | undefined> {
+async function plotOf(ground: NightPlace['ground'], name: string): Promise<string | undefined> {
   const found = await (await ground.bucket('sncosmo')).read(name)
   if (found === null || found.data.length > mostPlotBytes) return undefined
   return `data:image/png;base64,${Buffer.from(found.data).toString('base64')}`

@@ -1,37 +1,22 @@
 /** `nightjar replay`: send alerts again, exactly those that are meant. */
 import { Command } from 'commander'
 
-import { auditNight } from '../conductor/audit.ts'
-import { readLedgerSets } from '../conductor/ledger-sets.ts'
-import type { KnownNight } from '../conductor/nights.ts'
-import {
-  findArchived,
-  messageFor,
-  missingOf,
-  sendAgain,
-  type MissingOccurrence,
-} from '../conductor/replay.ts'
-import { rereadFiles } from '../consumer/files/reread.ts'
-import { toMessage } from '../consumer/message.ts'
+import { messageFor, sendAgain } from '../conductor/replay.ts'
 import { createPace } from '../consumer/pace.ts'
-import { kafkaAttributes, occurrenceOf } from '../core/alert.ts'
 import { deadLetterAttributes, revive } from '../core/dead-letter.ts'
 import { NightjarError } from '../core/errors.ts'
-import type { Log } from '../core/log.ts'
 import { kafkaTopicName } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
 import { intake, readsOf } from '../core/pipeline.ts'
-import type { Message, Topic } from '../core/ports.ts'
-import { judgeTransient } from '../functions/exgalac/exgalac.ts'
-import type { SchemaSource } from '../schemas/registry.ts'
+import type { Topic } from '../core/ports.ts'
 import { openShelf } from '../schemas/shelf.ts'
 import { nightsOf } from './audit.ts'
 import { withCloud, type CloudOptions } from './cloud.ts'
 import { nightArgument, positive, withHome, type HomeOptions } from './embedded.ts'
 import { createLog } from './log.ts'
 import { openPlace, type Place } from './place.ts'
+import { asTakenIn, sendMissing } from './send-missing.ts'
 import { formatCount } from './text-table.ts'
-import { relayTo, type Pipeline } from './wiring.ts'
 import type { World } from './world.ts'
 
 interface ReplayOptions extends HomeOptions, CloudOptions {
@@ -114,127 +99,6 @@ async function replayMissing(
     if (done.notFound.length > 0) world.exit(1)
   }
   return sent
-}
-
-export interface SendOptions {
-  log: Log
-  signal: AbortSignal
-  pace?: (signal: AbortSignal) => Promise<void>
-}
-
-/**
- * Send what the audit of a night misses, each to the stage that lacks it. `notFound` is what neither
- * the archive nor its source has, as `topic partition offset`.
- */
-export async function sendMissing(
-  place: Pick<Place, 'ground' | 'query'>,
-  known: KnownNight,
-  options: SendOptions,
-): Promise<{ sent: number; notFound: string[] }> {
-  const { ground, query } = place
-  const { signal, pace = async () => {} } = options
-  const ledger = await readLedgerSets(query, known.night, known.ranges)
-  const audit = auditNight({ survey: ground.at.survey, ...known, ledger })
-  const missing = [...missingOf(audit)]
-  const left = await sendArchived(place, missing, () => pace(signal))
-  const found = await sendFromSources(ground, known, left, options)
-  return { sent: missing.length - left.length + found.sent, notFound: found.notFound }
-}
-
-/** Send what the archive holds; answers what it does not. */
-async function sendArchived(
-  { ground, query }: Pick<Place, 'ground' | 'query'>,
-  missing: readonly MissingOccurrence[],
-  pace: () => Promise<void>,
-): Promise<MissingOccurrence[]> {
-  const archive = await ground.bucket('alert_avro_bucket')
-  const claims = await ground.bucket('broker_files')
-  const left: MissingOccurrence[] = []
-  for (const occurrence of missing) {
-    const { stage, topic, partition, offset } = occurrence
-    const sql = `SELECT objectId, candid FROM ledger
-      WHERE kafka_topic = '${topic.replaceAll("'", "''")}' AND kafka_partition = ${partition}
-        AND kafka_offset = ${offset} AND objectId IS NOT NULL AND candid IS NOT NULL LIMIT 1`
-    let id: Record<string, unknown> | undefined
-    if (stage !== intake) for await (const row of query(sql)) id = row
-    const { objectId, candid } = id ?? {}
-    const found = id && (await readArchived(archive, occurrence, String(objectId), String(candid)))
-    if (!found) {
-      left.push(occurrence)
-      continue
-    }
-    const input = inputOf(stage, found, openShelf(ground.home.schemas))
-    if (input === undefined) {
-      left.push(occurrence)
-      continue
-    }
-    await pace()
-    const message = messageFor(stage, input.data, input.attributes)
-    await sendAgain(await ground.topic(readsOf(stage)), claims, message)
-  }
-  return left
-}
-
-/**
- * What a stage was given for an archived packet, byte for byte: users read these topics, too. Undefined
- * where the stage before would not have passed this packet on.
- */
-function inputOf(stage: string, found: Message, schemas: SchemaSource): Message | undefined {
-  const taken = asTakenIn(found, schemas)
-  return readsOf(stage) === 'exgalac_trans' ? judgeTransient(taken, schemas).transient : taken
-}
-
-/** An archived packet with the attributes that the intake gives, so that filters see no difference. */
-function asTakenIn({ data, attributes }: Message, schemas: SchemaSource): Message {
-  const timestamp = Number(attributes[kafkaAttributes.timestamp])
-  return toMessage({ ...occurrenceOf(attributes), timestamp, value: data }, schemas)
-}
-
-/** The archived packet; null also where its file cannot be read, since its source may still have it. */
-async function readArchived(...where: Parameters<typeof findArchived>): Promise<Message | null> {
-  try {
-    return await findArchived(...where)
-  } catch (error) {
-    if (error instanceof NightjarError && error.code === 'store_failed') return null
-    throw error
-  }
-}
-
-/** Read what is left from where it came from and relay it. */
-async function sendFromSources(
-  ground: Pipeline,
-  known: KnownNight,
-  left: readonly MissingOccurrence[],
-  { log, signal }: SendOptions,
-): Promise<{ sent: number; notFound: string[] }> {
-  if (left.length === 0) return { sent: 0, notFound: [] }
-  const store = await ground.bucket('broker_files')
-  const relay = await relayTo(ground, log)
-  const keyOf = (one: { topic: string; partition: number; offset: bigint }): string =>
-    `${one.topic} ${one.partition} ${one.offset}`
-  const stagesLeft = new Map<string, string[]>()
-  for (const one of left) {
-    stagesLeft.set(keyOf(one), [...(stagesLeft.get(keyOf(one)) ?? []), one.stage])
-  }
-  let sent = 0
-  for (const progress of known.topics) {
-    for (const { source } of progress.sources) {
-      // A Kafka topic is no file; its intake commits nothing that is not accounted for.
-      if (source.startsWith('kafka:')) continue
-      const records = rereadFiles(
-        { from: source, topic: progress.topic, store },
-        (record) => stagesLeft.has(keyOf(record)),
-        signal,
-      )
-      for await (const record of records) {
-        // What the intake lacks becomes a message for all stages, and so serves the others, too.
-        await relay(record)
-        sent += stagesLeft.get(keyOf(record))?.length ?? 0
-        stagesLeft.delete(keyOf(record))
-      }
-    }
-  }
-  return { sent, notFound: [...stagesLeft.keys()] }
 }
 
 /** How long the cloud may take to hand out the next dead letter. */

@@ -2,10 +2,9 @@
  * How much a subscription has left, as Cloud Monitoring knows it: sampled each minute and visible up to
  * two minutes later (its metrics list), so a hint and never a proof. No point is not 0 but unknown.
  */
-import { GoogleAuth } from 'google-auth-library'
-
 import { NightjarError } from '../core/errors.ts'
 import { fault } from './faults.ts'
+import { openRest } from './rest.ts'
 import type { Topics } from './topics.ts'
 
 const scope = 'https://www.googleapis.com/auth/monitoring.read'
@@ -13,7 +12,7 @@ const windowMs = 10 * 60_000
 
 /** Read the newest point of both metrics. Rejects with `source_failed` where there is none. */
 export async function readBacklog(
-  { project, emulated }: Topics,
+  { project, emulated, monitoring }: Topics,
   subscription: string,
 ): Promise<{ messages: number; bytes: number }> {
   const attempted = {
@@ -22,17 +21,22 @@ export async function readBacklog(
     project,
     role: 'roles/monitoring.viewer',
   }
-  if (emulated) {
+  if (emulated && monitoring === undefined) {
     throw new NightjarError(
       'source_failed',
       `Cannot ${attempted.deed}: an emulator keeps no metrics`,
     )
   }
   try {
-    const auth = new GoogleAuth({ scopes: [scope], projectId: project })
+    const request = openRest({
+      project,
+      service: 'https://monitoring.googleapis.com',
+      scope,
+      ...(monitoring !== undefined && { emulator: monitoring }),
+    })
     const newest = async (metric: string): Promise<number | undefined> => {
-      const url = metricUrl(project, subscription, metric, Date.now())
-      const { data } = await auth.request<TimeSeries>({ url, timeout: 10_000 })
+      const path = metricPath(project, subscription, metric, Date.now())
+      const data = await request<TimeSeries>({ path, timeoutMs: 10_000 })
       const value = data.timeSeries?.[0]?.points?.[0]?.value?.int64Value
       return value === undefined ? undefined : Number(value)
     }
@@ -54,7 +58,7 @@ interface TimeSeries {
   timeSeries?: { points?: { value?: { int64Value?: string } }[] }[]
 }
 
-function metricUrl(project: string, subscription: string, metric: string, now: number): string {
+function metricPath(project: string, subscription: string, metric: string, now: number): string {
   const query = new URLSearchParams({
     filter:
       `metric.type = "pubsub.googleapis.com/subscription/${metric}" AND ` +
@@ -62,5 +66,5 @@ function metricUrl(project: string, subscription: string, metric: string, now: n
     'interval.startTime': new Date(now - windowMs).toISOString(),
     'interval.endTime': new Date(now).toISOString(),
   })
-  return `https://monitoring.googleapis.com/v3/projects/${project}/timeSeries?${query}`
+  return `/v3/projects/${project}/timeSeries?${query}`
 }

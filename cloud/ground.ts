@@ -4,9 +4,11 @@
  * a function that needs Pub/Sub alone starts without the others.
  */
 import { variables, type Environment } from '../core/environment.ts'
+import { NightjarError } from '../core/errors.ts'
 import {
   bucketName,
   datasetName,
+  machineName,
   subscriptionName,
   topicName,
   type BucketWord,
@@ -14,6 +16,8 @@ import {
   type TopicWord,
 } from '../core/names.ts'
 import type { Store, Subscription, Table, Topic } from '../core/ports.ts'
+import type { CloudMachine } from './machine.ts'
+import type { Pushing } from './pausing.ts'
 
 export interface CloudGround {
   at: Instance
@@ -24,12 +28,17 @@ export interface CloudGround {
   bucket(word: BucketWord): Promise<Store>
   /** The survey's data set. */
   table(): Promise<Table>
+  /** Let a subscription push again, or have it keep what comes; answers how it stands then. */
+  setPush(word: TopicWord, reader: string, on: boolean): Promise<Pushing>
+  /** Forget what a subscription holds from before an instant. */
+  seek(word: TopicWord, reader: string, instant: Date): Promise<void>
+  machine(which: 'consumer' | 'conductor', signal: AbortSignal): Promise<CloudMachine>
   /** Send what waits and let go of the connections. */
   close(): Promise<void>
 }
 
 /** Stand on an instance. Nothing is asked of Google yet; what is missing is told when it is used. */
-export function openCloudGround({ at, emulators }: Environment): CloudGround {
+export function openCloudGround({ at, emulators, zone }: Environment): CloudGround {
   const opened = new Map<string, Promise<unknown>>()
   const closers: (() => Promise<void>)[] = []
 
@@ -47,8 +56,12 @@ export function openCloudGround({ at, emulators }: Environment): CloudGround {
     once('pubsub', async () => {
       const { openTopics } = await import('./topics.ts')
       const { project } = at
-      const emulator = emulators.pubsub
-      const topics = await openTopics({ project, ...(emulator !== undefined && { emulator }) })
+      const { pubsub: emulator, monitoring } = emulators
+      const topics = await openTopics({
+        project,
+        ...(emulator !== undefined && { emulator }),
+        ...(monitoring !== undefined && { monitoring }),
+      })
       closers.unshift(() => topics.close())
       return topics
     })
@@ -70,6 +83,12 @@ export function openCloudGround({ at, emulators }: Environment): CloudGround {
       return topic
     })
 
+  const bucket = (word: BucketWord) =>
+    once(`bucket ${word}`, async () => {
+      const [{ openStore }, stores] = await Promise.all([import('./store.ts'), storage()])
+      return openStore(stores, bucketName(at, word))
+    })
+
   return {
     at,
     topic: (word) => topicNamed(topicName(at, word)),
@@ -85,11 +104,7 @@ export function openCloudGround({ at, emulators }: Environment): CloudGround {
         closers.push(() => subscription.close())
         return subscription
       }),
-    bucket: (word) =>
-      once(`bucket ${word}`, async () => {
-        const [{ openStore }, stores] = await Promise.all([import('./store.ts'), storage()])
-        return openStore(stores, bucketName(at, word))
-      }),
+    bucket,
     table: () =>
       once('table', async () => {
         const [{ openTable }, { openDatasets }] = await Promise.all([
@@ -109,6 +124,29 @@ export function openCloudGround({ at, emulators }: Environment): CloudGround {
         )
         return table
       }),
+    async setPush(word, reader, on) {
+      const { pausePush, resumePush } = await import('./pausing.ts')
+      const name = subscriptionName(at, word, reader)
+      const options = { topics: await pubsub(), store: await bucket('broker_files'), name }
+      return on ? resumePush(options) : pausePush(options)
+    },
+    async seek(word, reader, instant) {
+      const { seekTo } = await import('./pausing.ts')
+      await seekTo({ topics: await pubsub(), name: subscriptionName(at, word, reader) }, instant)
+    },
+    async machine(which, signal) {
+      const { openMachine } = await import('./machine.ts')
+      const name = machineName(at, which)
+      const { compute: emulator } = emulators
+      if (zone === undefined) {
+        throw new NightjarError(
+          'config_invalid',
+          `Cannot find machine "${name}": ${variables.zone} is not set; it is the zone of infra/, such as us-central1-a`,
+        )
+      }
+      const { project } = at
+      return openMachine({ project, zone, name, signal, ...(emulator && { emulator }) })
+    },
     async close() {
       for (const close of closers.reverse()) await close()
     },

@@ -9,6 +9,8 @@ export interface TopicsOptions {
   project: string
   /** `host:port` of Google's emulator, as PUBSUB_EMULATOR_HOST has it. Absent: the service itself. */
   emulator?: string
+  /** `host:port` of what stands in for Cloud Monitoring, which tells backlogs. */
+  monitoring?: string
 }
 
 export interface Topics {
@@ -18,11 +20,13 @@ export interface Topics {
   ready: Ready
   /** The emulator enforces neither filters nor limits: then this side does. */
   emulated: boolean
+  monitoring?: string
   close(): Promise<void>
 }
 
 /** Open the connection. Nothing is sent yet, so it succeeds without a network, too. */
-export async function openTopics({ project, emulator }: TopicsOptions): Promise<Topics> {
+export async function openTopics(options: TopicsOptions): Promise<Topics> {
+  const { project, emulator, monitoring } = options
   // Google: 6 to 30 characters; test projects of the emulator are shorter, and some have a domain.
   if (!/^([a-z0-9.-]+:)?[a-z][a-z0-9-]{0,29}$/.test(project)) {
     throw new NightjarError(
@@ -46,6 +50,7 @@ export async function openTopics({ project, emulator }: TopicsOptions): Promise<
     publisher,
     ready: createReady(project, emulator !== undefined),
     emulated: emulator !== undefined,
+    ...(monitoring !== undefined && { monitoring }),
     async close() {
       await publisher.close()
       await pubsub.close()

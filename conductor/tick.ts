@@ -73,6 +73,18 @@ export async function readNightRecord(
   }
 }
 
+/** The nights from a date on that were ever conducted, oldest first. */
+export async function* nightRecords(
+  store: Store,
+  survey: Survey,
+  from: Night,
+): AsyncGenerator<NightRecord> {
+  for await (const { name } of store.list(`conductor/${survey}_`)) {
+    const found = name < nightRecordName(survey, from) ? null : await store.read(name)
+    if (found !== null) yield JSON.parse(Buffer.from(found.data).toString()) as NightRecord
+  }
+}
+
 /** What a tick would decide now, with nothing written and nothing done. */
 export async function dryRun(
   options: Omit<TickOptions, 'log' | 'owner'>,

@@ -9,10 +9,15 @@ export interface Emulators {
   bigquery?: string
   /** BigQuery's Storage Write API, which speaks gRPC on a port of its own. */
   bigqueryStorage?: string
+  /** What stands in for Compute Engine and Cloud Monitoring, of which Google has no emulators. */
+  compute?: string
+  monitoring?: string
 }
 
 export interface Environment {
   at: Instance
+  /** Where the machines stand, such as `us-central1-a`; only who starts and stops them must know. */
+  zone?: string
   emulators: Emulators
 }
 
@@ -27,7 +32,19 @@ export const variables = {
   storage: 'STORAGE_EMULATOR_HOST',
   bigquery: 'BIGQUERY_EMULATOR_HOST',
   bigqueryStorage: 'BIGQUERY_STORAGE_EMULATOR_HOST',
+  compute: 'COMPUTE_EMULATOR_HOST',
+  monitoring: 'MONITORING_EMULATOR_HOST',
+  zone: 'NIGHTJAR_ZONE',
 } as const
+
+const services = [
+  'pubsub',
+  'storage',
+  'bigquery',
+  'bigqueryStorage',
+  'compute',
+  'monitoring',
+] as const
 
 /** Read the environment. Throws one `config_invalid` that names every fault. */
 export function parseEnvironment(env: Env): Environment {
@@ -53,13 +70,17 @@ export function parseEnvironment(env: Env): Environment {
     survey: attempt(() => parseSurvey(survey), 'ztf'),
     ...(instance !== '' && { instance: attempt(() => parseInstance(instance), '') }),
   }
+  const zone = env[variables.zone] ?? ''
+  if (zone !== '' && !/^[a-z]+-[a-z]+\d+-[a-z]$/.test(zone)) {
+    faults.push(`${variables.zone} "${zone}" is no zone such as us-central1-a`)
+  }
   const emulators: Emulators = {}
-  for (const service of ['pubsub', 'storage', 'bigquery', 'bigqueryStorage'] as const) {
+  for (const service of services) {
     const host = (env[variables[service]] ?? '').replace(/^https?:\/\//, '').replace(/\/$/, '')
     if (host === '') continue
     if (/^[\w.-]+:\d{1,5}$/.test(host)) emulators[service] = host
     else faults.push(`${variables[service]} "${host}" is no host:port`)
   }
-  if (faults.length === 0) return { at, emulators }
+  if (faults.length === 0) return { at, emulators, ...(zone !== '' && { zone }) }
   throw new NightjarError('config_invalid', `Cannot read the environment: ${faults.join('; ')}`)
 }

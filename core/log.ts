@@ -29,8 +29,10 @@ export interface Events {
   action_failed: { night: string; action: string; reason: string }
   action_idle: { night: string; action: string; why: string }
   alarm_raised: { night: string; key: string; text: string }
+  /** A night's tick failed as a whole; the next tick is not hindered. */
+  tick_failed: { night: string; reason: string }
   night_unseen: { night: string; what: string; reason: string }
-  machine_started: { machine: string; pid: number }
+  machine_started: { machine: string; night: string }
   gateway_started: { gateway: string; listening: string[]; metrics?: string }
   gateway_stopped: { gateway: string; reason: string }
   client_refused: { ident: string; fault: string; reason: string }
@@ -69,6 +71,7 @@ const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
   schema_parked: 'ERROR',
   schema_unavailable: 'ERROR',
   action_failed: 'ERROR',
+  tick_failed: 'ERROR',
   alarm_raised: 'ERROR',
   night_unseen: 'WARNING',
   client_refused: 'WARNING',

@@ -41,6 +41,11 @@ export function nightOfJd(jd: number, survey: Survey): Night {
   return nightOfDate(new Date(ms))
 }
 
+/** The night of an instant: the one that lasts, or the next one to come. */
+export function nightAt(instant: Date, survey: Survey): Night {
+  return nightOfDate(new Date(instant.getTime() + shiftHours[survey] * 3_600_000))
+}
+
 /** The instant at which a night's date begins for its survey: noon or earlier, before any dusk. */
 export function nightBegin(night: Night, survey: Survey): Date {
   const date = `${night.slice(0, 4)}-${night.slice(4, 6)}-${night.slice(6, 8)}`

@@ -115,7 +115,7 @@ export function readersOf(survey: Survey): StageReader[] {
 const mebibytes = (memory: Stage['memory']): number =>
   Number.parseInt(memory) * (memory.endsWith('Gi') ? 1024 : 1)
 
-/** Every topic that exists for a survey: what is read, written, announced, and the two for all. */
+/** Every topic that exists for a survey: what is read, written, announced, and the three for all. */
 export function topicsOf(survey: Survey): TopicWord[] {
   const words = new Set<TopicWord>(['alert_data', 'alert_avro_bucket'])
   for (const name of stagesOf(survey)) {
@@ -123,5 +123,18 @@ export function topicsOf(survey: Survey): TopicWord[] {
     words.add(stage.reads)
     for (const word of stage.writes) words.add(word)
   }
-  return [...words, 'ledger', 'dead_letter']
+  return [...words, 'ledger', 'dead_letter', 'night']
 }
+
+/**
+ * Topics that no stage reads. Each has a subscription `-counter` as the original had: it counts, and it
+ * keeps what was published for who comes later.
+ */
+export function countedTopics(survey: Survey): TopicWord[] {
+  const read = new Set<TopicWord>(readersOf(survey).map(({ reads }) => reads))
+  const ours = new Set<TopicWord>(['ledger', 'dead_letter', 'night'])
+  return topicsOf(survey).filter((word) => !read.has(word) && !ours.has(word))
+}
+
+/** The reader of such a subscription. */
+export const counter = 'counter'

@@ -1,9 +1,9 @@
 /**
- * One bundle a reader, as Cloud Functions takes it: `dist/functions/{reader}/` to look at and to run, and
+ * One bundle a reader, and one of the night conductor, as Cloud Functions takes it: `dist/functions/{reader}/` to look at and to run, and
  * `dist/functions/{reader}-{hash}.zip` to deploy. The name holds the hash of the content and the same
  * sources give the same bytes, so a deployment changes when the code does and never else.
  *
- *     node functions/bundle.ts [reader …]
+ *     node functions/bundle.ts [reader | conductor …]
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -28,8 +28,11 @@ const external = [
 /** The Node that functions run on: the newest runtime of Cloud Functions that infra/ names. */
 const nodeMajor = '24'
 
+/** What is bundled: a reader's stages, or the function that conducts. */
+export type Bundled = ReaderName | 'conductor'
+
 export interface Bundle {
-  reader: ReaderName
+  reader: Bundled
   folder: string
   zip: string
   /** SHA-256 of the zip, hexadecimal. */
@@ -42,7 +45,7 @@ export interface Bundle {
 }
 
 /** Make the bundle of a reader below a folder. */
-export async function bundleReader(reader: ReaderName, out: string): Promise<Bundle> {
+export async function bundleReader(reader: Bundled, out: string): Promise<Bundle> {
   const data: ZipEntry[] = []
   const result = await build({
     entryPoints: [join(root, 'functions/main.ts')],
@@ -99,22 +102,30 @@ export async function bundleReader(reader: ReaderName, out: string): Promise<Bun
   return { reader, folder, zip, sha256, ...sizes, packages: packagesOf(inputs) }
 }
 
-/** Leave out what belongs to other readers: code that only a dynamic import of theirs leads to. */
-function oneReader(reader: ReaderName): Plugin {
+/** What only the conductor asks of the cloud's ground. */
+const conductorsOwn = /^\.\/(subscription|pausing|machine)\.ts$/
+const tables = /^\.\/(table|datasets)\.ts$/
+
+/** Leave out what belongs to others: code that only a dynamic import of theirs leads to. */
+function oneReader(reader: Bundled): Plugin {
+  const conducts = reader === 'conductor'
   const names = Object.keys(stages) as StageName[]
   const own = names.filter((name) => stages[name].reader === reader)
-  const writesTable = own.some((name) => (stages[name] as Stage).table !== undefined)
+  const asksTables = conducts || own.some((name) => (stages[name] as Stage).table !== undefined)
   return {
     name: 'one-reader',
     setup(setup) {
-      setup.onResolve({ filter: /^\.\// }, ({ kind, importer, path }) => {
+      setup.onResolve({ filter: /^\.\.?\// }, ({ kind, importer, path }) => {
         if (kind !== 'dynamic-import') return null
         const from = relative(root, importer)
         const foreign =
           (from === 'functions/handlers.ts' &&
             !own.some((stage) => path.startsWith(`./${stage}/`))) ||
-          (from === 'cloud/ground.ts' && path === './subscription.ts') ||
-          (from === 'cloud/ground.ts' && /^\.\/(table|datasets)\.ts$/.test(path) && !writesTable)
+          (from === 'functions/main.ts' && !conducts) ||
+          (from === 'cloud/ground.ts' && conductorsOwn.test(path) && !conducts) ||
+          (from === 'cloud/ground.ts' && tables.test(path) && !asksTables) ||
+          // A function has no home directory.
+          path === './night-home.ts'
         return foreign ? { path, external: true } : null
       })
     },
@@ -124,9 +135,11 @@ function oneReader(reader: ReaderName): Plugin {
 /** The bundle is one file, with the folders that hold what it reads beside it. */
 function fromBundle(text: string, folder: string): string {
   const here = `require('node:path').join(__dirname, ${JSON.stringify(folder)})`
-  const contents = text.replaceAll('import.meta.dirname', here)
+  const contents = text
+    .replaceAll('import.meta.dirname', here)
+    .replaceAll('import.meta.url', "require('node:url').pathToFileURL(__filename).href")
   if (!contents.includes('import.meta')) return contents
-  throw new Error(`Cannot bundle ${folder}: of import.meta only dirname is understood`)
+  throw new Error(`Cannot bundle ${folder}: of import.meta only dirname and url are understood`)
 }
 
 /**
@@ -189,8 +202,9 @@ function packagesOf(inputs: Metafile['outputs'][string]['inputs']): Bundle['pack
 }
 
 /** Check the readers that are asked for. */
-function parseReaders(words: readonly string[]): ReaderName[] {
-  const known = [...new Set(Object.values(stages).map(({ reader }) => reader))]
+function parseReaders(words: readonly string[]): Bundled[] {
+  const readers = Object.values(stages).map(({ reader }) => reader)
+  const known: Bundled[] = [...new Set(readers), 'conductor']
   if (words.length === 0) return known
   return words.map((word) => {
     const reader = known.find((name) => name === word)

@@ -14,7 +14,7 @@ import { ServiceAccountIamMember } from '@cdktf/provider-google/lib/service-acco
 
 import { stageFilter } from '../core/alert.ts'
 import { subscriptionName, type TopicWord } from '../core/names.ts'
-import { readersOf } from '../core/pipeline.ts'
+import { counter, countedTopics, readersOf } from '../core/pipeline.ts'
 import { idOf, seconds, type SurveyContext } from './context.ts'
 import type { Functions } from './functions.ts'
 import type { Accounts } from './identities.ts'
@@ -127,10 +127,5 @@ export function addSubscriptions(
   })
   subscribe('dead_letter', 'replay', { ackDeadlineSeconds: 600 })
 
-  // A topic that nobody of ours reads keeps nothing for who comes later; its retention does.
-  const read = new Set<TopicWord>(readersOf(at.survey).map(({ reads }) => reads))
-  for (const word of topics.keys()) {
-    if (read.has(word) || word === 'ledger' || word === 'dead_letter') continue
-    subscribe(word, 'counter', { ackDeadlineSeconds: 60 })
-  }
+  for (const word of countedTopics(at.survey)) subscribe(word, counter, { ackDeadlineSeconds: 60 })
 }

@@ -62,7 +62,7 @@ test('stagesOf() and topicsOf() give a survey what its stages need, once', () =>
   for (const survey of surveys) {
     const topics = topicsOf(survey)
     assert.equal(new Set(topics).size, topics.length)
-    for (const word of ['alert_data', 'alert_avro_bucket', 'ledger', 'dead_letter'] as const) {
+    for (const word of ['alert_data', 'alert_avro_bucket', 'dead_letter', 'night'] as const) {
       assert.ok(topics.includes(word), `${survey} has ${word}`)
     }
     for (const name of stagesOf(survey)) {

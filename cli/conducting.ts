@@ -1,0 +1,167 @@
+/** How whoever conducts comes by a conductor: the verbs of the command line, and the function of the cloud. */
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+
+import type { ConductorSettings } from '../conductor/settings.ts'
+import { tick, type Hands, type Tick, type TickOptions } from '../conductor/tick.ts'
+import { readSecret } from '../consumer/secret.ts'
+import { NightjarError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+import { nightAt, nightOfTopic, parseNight, type Night } from '../core/night.ts'
+import { environmentOf, type CloudOptions } from './cloud.ts'
+import { createHands } from './conductor-hands.ts'
+import { loadConductor } from './config.ts'
+import { dueNights } from './due-nights.ts'
+import type { HomeOptions } from './embedded.ts'
+import { chooseStream, surveyOf, type ChosenStream } from './kafka.ts'
+import { createLog } from './log.ts'
+import type { NightPlace } from './night-place.ts'
+import type { World } from './world.ts'
+
+export interface NightOptions extends HomeOptions, CloudOptions {
+  config?: string
+  stream?: string
+  brokers?: string[]
+  night?: Night
+  /** Exact names, instead of those that the stream has for the night. */
+  kafkaTopic?: string[]
+}
+
+/** A conductor of one night. */
+export interface Conductor {
+  place: NightPlace
+  hands: Hands
+  night: Night
+  settings: ConductorSettings
+  options: TickOptions
+}
+
+/** Conduct the night that is meant, where it is meant. */
+export async function withConductor<T>(
+  world: World,
+  options: NightOptions,
+  work: (conductor: Conductor) => Promise<T>,
+  log = createLog(world),
+): Promise<T> {
+  const survey = surveyOf(options)
+  const chosen = await chooseStream(world, survey, options)
+  const settings = await loadConductor(world, options.config)
+  const topics = options.kafkaTopic ?? topicsTold(world)
+  const night = nightMeant(world, options)
+  const place = await openNightPlace(world, options, chosen, night, topics)
+  try {
+    const { rules, webhook } = settings
+    const hands = await createHands({
+      ...{ place, chosen, rules, log, signal: world.signal, now: world.now },
+      ...(topics !== undefined && { topics }),
+      ...(webhook && {
+        notify: async (text, facts) =>
+          post(await readSecret(webhook, world.env), { text, ...facts }),
+      }),
+    })
+    const { store } = place
+    return await work({
+      ...{ place, hands, night, settings },
+      options: {
+        ...{ survey, night, store, hands, rules, log },
+        owner: `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,
+        now: () => world.now().getTime(),
+      },
+    })
+  } finally {
+    await place.close()
+  }
+}
+
+/**
+ * One tick of each night that is due, oldest first. A night whose tick fails keeps no other from its own;
+ * `failed` is told of it.
+ */
+export async function tickDue(
+  world: World,
+  options: NightOptions,
+  failed: (night: Night, error: unknown) => void,
+  log?: Log,
+): Promise<Tick[]> {
+  // The SDK of Cloud Storage has its variable taken from the process: each night asks for it anew.
+  const own: World = { ...world, env: { ...world.env } }
+  const due = await withConductor(
+    own,
+    options,
+    ({ place: { store }, settings }) =>
+      dueNights(store, surveyOf(options), world.now(), settings.rules),
+    log,
+  )
+  const ticks: Tick[] = []
+  for (const night of due) {
+    if (world.signal.aborted) break
+    try {
+      const work = (conductor: Conductor): Promise<Tick> => tick(conductor.options)
+      ticks.push(await withConductor(own, { ...options, night }, work, log))
+    } catch (error) {
+      failed(night, error)
+    }
+  }
+  return ticks
+}
+
+async function openNightPlace(
+  world: World,
+  options: NightOptions,
+  chosen: ChosenStream,
+  night: Night,
+  topics: readonly string[] | undefined,
+): Promise<NightPlace> {
+  if (options.cloud === true) {
+    const { openNightCloud } = await import('./night-cloud.ts')
+    return openNightCloud(world, environmentOf(world, options), options.home, chosen)
+  }
+  const { openNightHome } = await import('./night-home.ts')
+  const { config, stream, brokers, survey } = options
+  const words = [
+    ...['consume', '--survey', survey, '--night', night],
+    ...(config === undefined ? [] : ['--config', config]),
+    ...(stream === undefined ? [] : ['--stream', stream]),
+    ...(brokers === undefined ? [] : ['--brokers', ...brokers]),
+    ...(topics === undefined ? [] : ['--topic', ...topics]),
+  ]
+  return openNightHome(world, options, chosen, words)
+}
+
+/** The night that is meant: the one that is said, or the one of the topic, or tonight. */
+export function nightMeant(world: World, options: NightOptions): Night {
+  const topics = options.kafkaTopic ?? topicsTold(world)
+  const ofTopic = topics?.map(nightOfTopic).find((night) => night !== undefined)
+  return options.night ?? nightTold(world) ?? ofTopic ?? nightAt(world.now(), surveyOf(options))
+}
+
+/** A machine is told its night by its metadata, as the variable NIGHT; START and END mean tonight. */
+function nightTold({ env }: Pick<World, 'env'>): Night | undefined {
+  const told = env['NIGHT'] ?? ''
+  return /^(START|END)?$/i.test(told) ? undefined : parseNight(told)
+}
+
+/** And its topics as KAFKA_TOPIC, divided by commas. */
+function topicsTold({ env }: Pick<World, 'env'>): string[] | undefined {
+  const told = (env['KAFKA_TOPIC'] ?? '').split(',').map((topic) => topic.trim())
+  const topics = told.filter((topic) => topic !== '')
+  return topics.length === 0 ? undefined : topics
+}
+
+const postMs = 15_000
+
+async function post(url: string, facts: Record<string, string>): Promise<void> {
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(facts),
+    signal: AbortSignal.timeout(postMs),
+    redirect: 'error',
+  })
+  if (answer.ok) return
+  // The address is a secret: only what it answered is told.
+  throw new NightjarError(
+    'publish_failed',
+    `Cannot post an alarm: the webhook answers ${answer.status}`,
+  )
+}
