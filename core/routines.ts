@@ -7,6 +7,7 @@
  * stands in. Bodies bind the tables when they are called, so they may be made before the first alert.
  */
 import type { Survey } from './names.ts'
+import type { Column, ColumnType } from './row.ts'
 
 export type Dialect = 'bigquery' | 'duckdb'
 
@@ -180,36 +181,61 @@ export function routinesOf(survey: Survey, dialect: Dialect): Routine[] {
         'Every epoch of an object from all of its packets and their histories, each once',
       answers: 'TABLE',
       parameters: [{ name: 'object_id', type: 'STRING' }],
-      body: survey === 'ztf' ? ztfLightCurve(dialect) : lsstLightCurve(dialect),
+      body: lightCurve(survey, dialect),
     },
   ]
 }
 
-const ztfLightCurve = (dialect: Dialect): string =>
-  lightCurve(dialect, {
+type Typed = Readonly<Record<string, ColumnType>>
+
+/** Where a survey's packets keep the epochs of an object, and what is told of each. */
+const epochsOf: Readonly<
+  Record<Survey, { now: string; history: string; epoch: Typed; rest: Typed }>
+> = {
+  ztf: {
     now: 'candidate',
     history: 'prv_candidates',
-    epoch: ['jd', 'fid'],
-    rest: ['magpsf', 'sigmapsf', 'diffmaglim', 'isdiffpos', 'candid'],
-  })
-
-const lsstLightCurve = (dialect: Dialect): string =>
-  lightCurve(dialect, {
+    epoch: { jd: 'FLOAT64', fid: 'INT64' },
+    rest: {
+      magpsf: 'FLOAT64',
+      sigmapsf: 'FLOAT64',
+      diffmaglim: 'FLOAT64',
+      isdiffpos: 'STRING',
+      candid: 'INT64',
+    },
+  },
+  lsst: {
     now: 'diaSource',
     history: 'prvDiaSources',
-    epoch: ['midpointMjdTai', 'band'],
-    rest: ['psfFlux', 'psfFluxErr', 'diaSourceId'],
-  })
+    epoch: { midpointMjdTai: 'FLOAT64', band: 'STRING' },
+    rest: { psfFlux: 'FLOAT64', psfFluxErr: 'FLOAT64', diaSourceId: 'INT64' },
+  },
+}
 
-function lightCurve(
-  dialect: Dialect,
-  {
-    now,
-    history,
-    epoch,
-    rest,
-  }: Record<'now' | 'history', string> & Record<'epoch' | 'rest', string[]>,
-): string {
+/**
+ * The columns of the view `alerts` that the routines read. BigQuery checks a routine when it is made, so
+ * the view stands with these before the first alert.
+ */
+export function columnsRead(survey: Survey): readonly Column[] {
+  const { now, history, epoch, rest } = epochsOf[survey]
+  const record = (name: string, mode: Column['mode'], fields: Typed): Column => ({
+    ...{ name, type: 'RECORD', mode },
+    fields: Object.entries(fields).map(([field, type]) => column(field, type)),
+  })
+  return [
+    column('objectId', 'STRING'),
+    column('candid', 'INT64'),
+    column('healpix29', 'INT64'),
+    record(now, 'NULLABLE', { ra: 'FLOAT64', dec: 'FLOAT64', ...epoch, ...rest }),
+    record(history, 'REPEATED', { ...epoch, ...rest }),
+  ]
+}
+
+const column = (name: string, type: ColumnType): Column => ({ name, type, mode: 'NULLABLE' })
+
+function lightCurve(survey: Survey, dialect: Dialect): string {
+  const { now, history, ...typed } = epochsOf[survey]
+  const [epoch, rest] = [Object.keys(typed.epoch), Object.keys(typed.rest)]
   const each = dialect === 'duckdb' ? 'AS past(epoch)' : 'AS epoch'
   const columns = (of: string): string =>
     [...epoch, ...rest].map((one) => `${of}.${one}`).join(', ')

@@ -59,7 +59,7 @@ export function addTopics(
   }
   // Replay sends to whatever topic a stage reads.
   const read = new Set(readersOf(at.survey).map(({ reads }) => reads))
-  for (const word of [...read, 'dead_letter'] as const) {
+  for (const word of [...read, 'dead_letter', 'night'] as const) {
     grant(word, 'by-conductor', memberOf(accounts.conductor), publisher)
   }
   for (const [index, member] of config.subscribers.entries()) {

@@ -5,10 +5,11 @@ import { BigqueryRoutine } from '@cdktf/provider-google/lib/bigquery-routine/ind
 import { BigqueryTable } from '@cdktf/provider-google/lib/bigquery-table/index.js'
 import { ProjectIamMember } from '@cdktf/provider-google/lib/project-iam-member/index.js'
 
+import { emptyQuery } from '../core/googlesql.ts'
 import { ledgerShape } from '../core/ledger.ts'
 import { datasetName } from '../core/names.ts'
 import { readersOf, stages, type Stage } from '../core/pipeline.ts'
-import { routinesOf } from '../core/routines.ts'
+import { columnsRead, routineBody, routinesOf } from '../core/routines.ts'
 import type { Column, ColumnType } from '../core/row.ts'
 import { guarded, idOf, type SurveyContext } from './context.ts'
 import { memberOf, type Accounts } from './identities.ts'
@@ -43,10 +44,21 @@ export function addWarehouse(
     lifecycle: { ...guarded(config).lifecycle, ignoreChanges: ['schema'] },
   })
 
+  // BigQuery checks a function's body when it is made, so the view that they read is born here, empty and
+  // with what they name of it; the warehouse makes it show its tables as packets bring them.
+  const view = new BigqueryTable(stack, idOf('table', at.survey, 'alerts'), {
+    datasetId: dataset.datasetId,
+    tableId: stages.warehouse.table,
+    labels,
+    description: 'Every alert once, of all schema versions',
+    view: { query: emptyQuery(columnsRead(at.survey)), useLegacySql: false },
+    deletionProtection: config.instance === undefined,
+    lifecycle: { ...guarded(config).lifecycle, ignoreChanges: ['view', 'schema'] },
+  })
+
+  const path = `${at.project}.${datasetName(at)}`
   let before: BigqueryRoutine[] = []
-  // BigQuery checks a function's body when it is made: those that read the view `alerts` must wait for it.
-  const standing = routinesOf(at.survey, 'bigquery').filter(({ body }) => !/\balerts\b/.test(body))
-  for (const routine of standing) {
+  for (const routine of routinesOf(at.survey, 'bigquery')) {
     const isTable = routine.answers === 'TABLE'
     const made = new BigqueryRoutine(stack, `routine-${at.survey}-${routine.name}`, {
       datasetId: dataset.datasetId,
@@ -54,14 +66,14 @@ export function addWarehouse(
       routineType: isTable ? 'TABLE_VALUED_FUNCTION' : 'SCALAR_FUNCTION',
       language: 'SQL',
       description: routine.description,
-      definitionBody: routine.body,
+      definitionBody: routineBody(routine, 'bigquery', path),
       arguments: routine.parameters.map(({ name, type }) => ({
         name,
         dataType: JSON.stringify({ typeKind: type }),
       })),
       ...(!isTable && { returnType: JSON.stringify({ typeKind: routine.answers }) }),
       // Each may call those before it.
-      dependsOn: before,
+      dependsOn: isTable ? [view, ...before] : before,
     })
     before = [...before, made]
   }

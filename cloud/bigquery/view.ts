@@ -2,8 +2,9 @@
  * The view that shows the rows of all tables of a kind, each key once: the one stored first. The default
  * stream stores at least once, as does everything before it, so this is where readers see each once.
  */
-import { sameName, type Column, type ColumnType } from '../../core/row.ts'
+import { nothing, quoted, sqlType } from '../../core/googlesql.ts'
 import { mergeColumns } from '../../core/merge-columns.ts'
+import { sameName, type Column } from '../../core/row.ts'
 
 /** When a row was stored; the view goes by it and does not show it. */
 export const storedAt = 'nightjar_stored_at'
@@ -12,18 +13,6 @@ export interface Shown {
   /** `project.dataset.table` */
   name: string
   columns: readonly Column[]
-}
-
-const sqlTypes: Readonly<Record<Exclude<ColumnType, 'RECORD'>, string>> = {
-  STRING: 'STRING',
-  BYTES: 'BYTES',
-  BOOL: 'BOOL',
-  INT64: 'INT64',
-  INT32: 'INT64',
-  FLOAT64: 'FLOAT64',
-  FLOAT32: 'FLOAT64',
-  DATE: 'DATE',
-  TIMESTAMP: 'TIMESTAMP',
 }
 
 /**
@@ -76,20 +65,5 @@ function widened(column: Column, own: Column, from: string): string {
   return `ARRAY(SELECT ${one('item')} FROM UNNEST(${from}) AS item WITH OFFSET AS place ORDER BY place)`
 }
 
-const nothing = (column: Column): string =>
-  column.mode === 'REPEATED' ? `CAST([] AS ${sqlType(column)})` : `CAST(NULL AS ${sqlType(column)})`
-
-/** A column's type as GoogleSQL: `ARRAY<STRUCT<jd FLOAT64, fid INT64>>`. */
-function sqlType({ type, mode, fields = [] }: Column): string {
-  const inner = fields.map((field) => `${quoted(field.name)} ${sqlType(field)}`)
-  const base = type === 'RECORD' ? `STRUCT<${inner.join(', ')}>` : sqlTypes[type]
-  return mode === 'REPEATED' ? `ARRAY<${base}>` : base
-}
-
 const byName = (columns: readonly Column[]): Map<string, Column> =>
   new Map(columns.map((column) => [sameName(column.name), column]))
-
-/** An identifier as GoogleSQL takes it whatever its letters. */
-export function quoted(name: string): string {
-  return `\`${name.replaceAll('\\', '\\\\').replaceAll('`', '\\`')}\``
-}

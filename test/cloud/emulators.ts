@@ -39,18 +39,20 @@ export function startPubsub(heapMb = 512): Promise<Emulator> {
   )
 }
 
-/** fake-gcs-server; it announces what happens in a bucket on one topic of a Pub/Sub emulator. */
+/**
+ * fake-gcs-server; it announces what happens in a bucket at a Pub/Sub emulator: on one topic, or, where
+ * none is named, on those of the notifications that its buckets are given.
+ */
 export function startGcs(notices?: {
   pubsub: string
-  project: string
-  topic: string
+  on?: { project: string; topic: string }
 }): Promise<Emulator> {
   const flags =
-    notices === undefined
+    notices?.on === undefined
       ? []
       : [
-          `-event.pubsub-project-id=${notices.project}`,
-          `-event.pubsub-topic=${notices.topic}`,
+          `-event.pubsub-project-id=${notices.on.project}`,
+          `-event.pubsub-topic=${notices.on.topic}`,
           '-event.list=finalize',
         ]
   return start(

@@ -16,7 +16,7 @@ if (skip === false) {
     const topics = await openTopics({ project, emulator: pubsub.host })
     await topics.pubsub.createTopic('notices')
     // It announces all buckets on one topic; Google's announces each on its own.
-    const gcs = await startGcs({ pubsub: pubsub.host, project, topic: 'notices' })
+    const gcs = await startGcs({ pubsub: pubsub.host, on: { project, topic: 'notices' } })
     const stores = openStores({ project, emulator: gcs.host })
     let count = 0
     return {
