@@ -6,7 +6,7 @@ INPUTS ?= 1000000
 MODEL ?= ../shared/data/salt2/models/salt2-4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check peers bench torture tables bundle cloudnight synth format
+.PHONY: help install demo test check peers bench torture tables bundle cloudnight synth golden format
 
 help: ## list these verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,3 +60,6 @@ cloudnight: install ## run a night of 20,000 alerts through Google's emulators, 
 
 synth: bundle ## write the cloud stack as Terraform JSON
 	@cd infra && npm ci --no-fund --no-audit --loglevel=error && ../$(NODE) main.ts
+
+golden: install ## write down what the stacks have, for their test to hold them to
+	@$(NODE) test/infra/golden.ts

@@ -48,16 +48,21 @@ export function synthesised(config: InfraConfig): Promise<Synthesised> {
 
 /** Synthesise one instance. */
 export async function synthesise(config: InfraConfig): Promise<Synthesised> {
+  const [, instance] = await everyStack(config)
+  const text = instance?.text ?? ''
+  const { resource } = JSON.parse(text) as { resource: Synthesised['resources'] }
+  const all = Object.entries(resource).flatMap(([type, byId]) =>
+    Object.entries(byId).map(([id, fields]) => ({ type, address: `${type}.${id}`, fields })),
+  )
+  return { text, resources: resource, all }
+}
+
+/** Every stack of a configuration, the bootstrap first. */
+export async function everyStack(config: InfraConfig): Promise<{ name: string; text: string }[]> {
   const stacks = await import('../../infra/synth.ts')
   const folder = mkdtempSync(join(tmpdir(), 'nightjar-infra-'))
   try {
-    const [, instance] = stacks.synthesise(config, bundlesOfNothing(folder), join(folder, 'out'))
-    const text = instance?.text ?? ''
-    const { resource } = JSON.parse(text) as { resource: Synthesised['resources'] }
-    const all = Object.entries(resource).flatMap(([type, byId]) =>
-      Object.entries(byId).map(([id, fields]) => ({ type, address: `${type}.${id}`, fields })),
-    )
-    return { text, resources: resource, all }
+    return stacks.synthesise(config, bundlesOfNothing(folder), join(folder, 'out'))
   } finally {
     rmSync(folder, { recursive: true })
   }
