@@ -13,7 +13,7 @@ import {
   topicName,
   type Instance,
 } from '../../core/names.ts'
-import { readersOf, topicsOf } from '../../core/pipeline.ts'
+import { counter, countedTopics, readersOf } from '../../core/pipeline.ts'
 import type { Store, Subscription, Table, Topic } from '../../core/ports.ts'
 import { production, skipWithoutPackages, synthesised, type Fields } from './stacks.ts'
 
@@ -123,12 +123,7 @@ test('what exists and what the programs open are the same names', options, async
     await ground.topic('night')
     await ground.subscription('dead_letter', 'replay')
     // What is for people and other programs, and nobody of ours reads.
-    const counted = topicsOf(survey).filter(
-      (word) =>
-        !['ledger', 'dead_letter'].includes(word) &&
-        !readersOf(survey).some(({ reads }) => reads === word),
-    )
-    for (const word of counted) await ground.subscription(word, 'counter')
+    for (const word of countedTopics(survey)) await ground.subscription(word, counter)
     // LSST's stages draw nothing yet; the bucket stands for the day they do.
     await ground.bucket('sncosmo')
     for (const name of opened.topics) topics.add(name)
