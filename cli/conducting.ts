@@ -2,10 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 
+import { createNotices, type Notices } from '../conductor/notices.ts'
 import type { ConductorSettings } from '../conductor/settings.ts'
 import { tick, type Hands, type Tick, type TickOptions } from '../conductor/tick.ts'
-import { readSecret } from '../consumer/secret.ts'
-import { NightjarError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { nightAt, nightOfTopic, parseNight, type Night } from '../core/night.ts'
 import { environmentOf, type CloudOptions } from './cloud.ts'
@@ -16,6 +15,7 @@ import type { HomeOptions } from './embedded.ts'
 import { chooseStream, surveyOf, type ChosenStream } from './kafka.ts'
 import { createLog } from './log.ts'
 import type { NightPlace } from './night-place.ts'
+import { openChannels } from './notify.ts'
 import type { World } from './world.ts'
 
 export interface NightOptions extends HomeOptions, CloudOptions {
@@ -32,6 +32,7 @@ export interface Conductor {
   place: NightPlace
   hands: Hands
   night: Night
+  notices: Notices
   settings: ConductorSettings
   options: TickOptions
 }
@@ -50,27 +51,35 @@ export async function withConductor<T>(
   const night = nightMeant(world, options)
   const place = await openNightPlace(world, options, chosen, night, topics)
   try {
-    const { rules, webhook } = settings
-    const hands = await createHands({
-      ...{ place, chosen, rules, log, signal: world.signal, now: world.now },
-      ...(topics !== undefined && { topics }),
-      ...(webhook && {
-        notify: async (text, facts) =>
-          post(await readSecret(webhook, world.env), { text, ...facts }),
-      }),
-    })
+    const { rules, summary } = settings
     const { store } = place
+    const now = (): number => world.now().getTime()
+    const notices = createNotices({
+      ...{ store, log, now },
+      channels: openChannels(settings, world.env),
+    })
+    const hands = await createHands({
+      ...{ place, chosen, rules, log, signal: world.signal, now: world.now, notices, summary },
+      ...(topics !== undefined && { topics }),
+    })
     return await work({
-      ...{ place, hands, night, settings },
+      ...{ place, hands, night, notices, settings },
       options: {
         ...{ survey, night, store, hands, rules, log },
         owner: `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,
-        now: () => world.now().getTime(),
+        now,
       },
     })
   } finally {
     await place.close()
   }
+}
+
+/** One tick, and what is to be told after it. */
+export async function tickAndTell({ options, notices }: Conductor): Promise<Tick> {
+  const done = await tick(options)
+  await notices.deliver(options)
+  return done
 }
 
 /**
@@ -96,8 +105,7 @@ export async function tickDue(
   for (const night of due) {
     if (world.signal.aborted) break
     try {
-      const work = (conductor: Conductor): Promise<Tick> => tick(conductor.options)
-      ticks.push(await withConductor(own, { ...options, night }, work, log))
+      ticks.push(await withConductor(own, { ...options, night }, tickAndTell, log))
     } catch (error) {
       failed(night, error)
     }
@@ -146,22 +154,4 @@ function topicsTold({ env }: Pick<World, 'env'>): string[] | undefined {
   const told = (env['KAFKA_TOPIC'] ?? '').split(',').map((topic) => topic.trim())
   const topics = told.filter((topic) => topic !== '')
   return topics.length === 0 ? undefined : topics
-}
-
-const postMs = 15_000
-
-async function post(url: string, facts: Record<string, string>): Promise<void> {
-  const answer = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(facts),
-    signal: AbortSignal.timeout(postMs),
-    redirect: 'error',
-  })
-  if (answer.ok) return
-  // The address is a secret: only what it answered is told.
-  throw new NightjarError(
-    'publish_failed',
-    `Cannot post an alarm: the webhook answers ${answer.status}`,
-  )
 }

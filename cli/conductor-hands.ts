@@ -7,6 +7,9 @@ import { closeRecord, storeCloseRecord, type CloseRecord } from '../conductor/cl
 import { readLedgerSets, type LedgerSets } from '../conductor/ledger-sets.ts'
 import type { Action, Ends, NightRecord, NightState } from '../conductor/night-record.ts'
 import { knownNights, type KnownNight } from '../conductor/nights.ts'
+import type { Notices } from '../conductor/notices.ts'
+import type { NightReport } from '../conductor/report/gather.ts'
+import { summaryNotice } from '../conductor/report/summary.ts'
 import type { NightRules } from '../conductor/rules.ts'
 import { isEnd, isOver, type AuditSummary, type Observations } from '../conductor/step.ts'
 import { nightRecords, readNightRecord, type Hands } from '../conductor/tick.ts'
@@ -20,6 +23,7 @@ import { oldestDue } from './due-nights.ts'
 import { filtersOf } from './night-filters.ts'
 import { beganAt, type NightPlace } from './night-place.ts'
 import { makeReport } from './night-report.ts'
+import { alarmNotice } from './notify.ts'
 import { sendMissing } from './send-missing.ts'
 
 export interface HandsOptions {
@@ -31,8 +35,9 @@ export interface HandsOptions {
   log: Log
   signal: AbortSignal
   now(): Date
-  /** Tell somebody who may be asleep; absent where nobody wants to be told. */
-  notify?(text: string, facts: { survey: string; night: string; key: string }): Promise<void>
+  notices: Notices
+  /** Tell in the morning how the night went. */
+  summary: boolean
 }
 
 /** How long Kafka may take to answer before it is taken for silent, milliseconds. */
@@ -96,12 +101,14 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
         const proof = await proofOf(record)
         const report = await makeReport({ place, record, proof, now: options.now() })
         await announce({ event: 'night_reported', survey, night, ...report })
+        if (options.summary) await summarise(report)
         return
       }
       case 'alarm': {
         const { key, text } = action
-        log('alarm_raised', { night, key, text })
-        await options.notify?.(text, { survey, night, key })
+        await options.notices.add(alarmNotice(record, action), () =>
+          log('alarm_raised', { night, key, text }),
+        )
         return
       }
       case 'power_off': {
@@ -110,6 +117,13 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
         return idle(await place.powerOff())
       }
     }
+  }
+
+  async function summarise({ page, json }: { page: string; json: string }): Promise<void> {
+    const found = await store.read(json)
+    if (found === null) return
+    const report = JSON.parse(Buffer.from(found.data).toString()) as NightReport
+    await options.notices.add(summaryNotice(report, page))
   }
 
   async function announce(facts: Record<string, string>): Promise<void> {

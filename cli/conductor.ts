@@ -19,15 +19,19 @@ import { homeAt } from '../local/home.ts'
 import { withCloud } from './cloud.ts'
 import {
   nightMeant,
+  tickAndTell,
   tickDue,
   withConductor,
   type Conductor,
   type NightOptions,
 } from './conducting.ts'
+import { noConductorMetrics, serveConductorMetrics } from './conductor-metrics.ts'
 import { withConfig } from './config.ts'
 import { parseDuration } from './duration.ts'
 import { nightArgument, withHome } from './embedded.ts'
 import { surveyOf } from './kafka.ts'
+import { createLog } from './log.ts'
+import { withMetrics, type Address } from './metrics-server.ts'
 import { newestReport } from './night-report.ts'
 import { formatLine, formatView, type NightLook } from './night-view.ts'
 import { openPlace, type Place } from './place.ts'
@@ -41,6 +45,7 @@ interface ShowOptions extends NightOptions {
 interface TickingOptions extends ShowOptions {
   dryRun?: boolean
   due?: boolean
+  metrics?: Address
   every: number
   late?: boolean
 }
@@ -77,9 +82,11 @@ Examples:
       ),
   )
   command.addCommand(
-    withEvery(
-      withTicking(verb('start', 'Tick until the night has ended, and has been proven or not.')),
-      '30s',
+    withMetrics(
+      withEvery(
+        withTicking(verb('start', 'Tick until the night has ended, and has been proven or not.')),
+        '30s',
+      ),
     )
       .option('--late', 'go on as long as Kafka keeps the topic: late alerts reopen the night')
       .addHelpText('after', startHelp)
@@ -142,7 +149,7 @@ const withEvery = (command: Command, usual: string): Command =>
 async function tickOnce(world: World, options: TickingOptions): Promise<void> {
   await withConductor(world, options, async (conductor) => {
     if (options.dryRun === true) return sayDryRun(world, conductor, options)
-    const done = await tick(conductor.options)
+    const done = await tickAndTell(conductor)
     if (options.json === true) world.out(`${JSON.stringify(done, null, 2)}\n`)
     else world.out(formatTick(done))
     if (done.left.length > 0) world.exit(1)
@@ -198,12 +205,18 @@ function actionText(action: Action): string {
 
 /** Tick until the night has ended, or has been forgotten by Kafka. */
 async function tickOn(world: World, options: TickingOptions, hasten: boolean): Promise<void> {
-  await withConductor(world, options, async (conductor) => {
+  const { metrics: at, every: everyMs } = options
+  const served = at && { at, everyMs, log: createLog(world), now: () => world.now().getTime() }
+  const metrics = served ? await serveConductorMetrics(served) : noConductorMetrics
+  const conduct = async (conductor: Conductor): Promise<void> => {
     if (options.dryRun === true) return sayDryRun(world, conductor, options, hasten)
     const { rules } = conductor.settings
+    const watched = { ...conductor.options, hands: metrics.shown(conductor.hands), hasten }
     let state = ''
     while (!world.signal.aborted) {
-      const done = await tickOrSay(world, { ...conductor.options, hasten })
+      const done = await tickOrSay(world, watched)
+      const untold = await conductor.notices.deliver(conductor.options)
+      metrics.ticked(done, untold)
       if (done !== undefined) {
         const { record, why, left } = done
         if (record.state !== state) world.out(`${record.state}: ${why}\n`)
@@ -212,12 +225,17 @@ async function tickOn(world: World, options: TickingOptions, hasten: boolean): P
           options.late === true
             ? isOver(record, conductor.options.now(), rules)
             : isEnd(record.state)
-        if (rests && left.length === 0 && done.outcome === 'done') break
+        if (rests && left.length === 0 && done.outcome === 'done' && untold === 0) break
       }
       await pause(options.every, world.signal)
     }
     if (state !== 'complete' && state !== 'no_alerts') world.exit(1)
-  })
+  }
+  try {
+    await withConductor(world, options, conduct, metrics.counted(createLog(world)))
+  } finally {
+    await metrics.close()
+  }
 }
 
 /** A tick that fails, since the bucket is away or full, is followed by another. */

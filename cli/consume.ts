@@ -24,7 +24,7 @@ import {
   type ChosenStream,
   type StreamOptions,
 } from './kafka.ts'
-import { withMetrics, type Address } from './metrics.ts'
+import { withMetrics, type Address } from './metrics-server.ts'
 import { runSession, type Session, type Taken } from './session.ts'
 import { relayTo } from './wiring.ts'
 import type { World } from './world.ts'

@@ -2,25 +2,13 @@
  * What a long run tells Prometheus. Programs know nothing of it: it looks at what they tell anyhow, the
  * counts of an intake, the offsets of a source, the events of the log, and times the relay.
  */
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-
-import type { Command } from 'commander'
-
-import { parseAddress } from '../consumer/config.ts'
 import type { Intake, IntakeCounts } from '../consumer/intake.ts'
 import type { Relay } from '../consumer/relay.ts'
 import type { Source } from '../consumer/source.ts'
-import { NightjarError, sentenceOf } from '../core/errors.ts'
+import { sentenceOf } from '../core/errors.ts'
 import { severityOf, type Log } from '../core/log.ts'
 import type { Broker } from './broker.ts'
-
-/** Where to listen. */
-export interface Address {
-  host: string
-  port: number
-}
+import { openMetricsServer, type Address } from './metrics-server.ts'
 
 /** A Kafka source tells more than another. */
 export type ToldSource = Source & {
@@ -48,24 +36,6 @@ export const noMetrics: Metrics = {
   watch() {},
   attach() {},
   async close() {},
-}
-
-/** Add `--metrics` to a verb. */
-export function withMetrics(command: Command): Command {
-  return command.option(
-    '--metrics <address>',
-    'serve /metrics and /healthz at a port of this machine, or host:port',
-    metricsArgument,
-  )
-}
-
-function metricsArgument(text: string): Address {
-  const address = parseAddress(/^\d+$/.test(text) ? `127.0.0.1:${text}` : text)
-  if (address !== undefined) return address
-  throw new NightjarError(
-    'config_invalid',
-    `Cannot serve metrics at "${text}": it must be a port such as 9464, or host:port`,
-  )
 }
 
 /** Something is under way, and for so long none of it was done: not healthy. */
@@ -196,35 +166,7 @@ export async function serveMetrics(at: Address, log: Log): Promise<Metrics> {
       : undefined
   }
 
-  const server = createServer((request, response) => {
-    const path = request.url?.split('?')[0]
-    if (request.method !== 'GET' || (path !== '/metrics' && path !== '/healthz')) {
-      response.writeHead(404).end('There are /metrics and /healthz.\n')
-    } else if (path === '/healthz') {
-      const why = illness()
-      const body = why === undefined ? { healthy: true } : { healthy: false, why }
-      response.writeHead(why === undefined ? 200 : 503, { 'content-type': 'application/json' })
-      response.end(`${JSON.stringify(body)}\n`)
-    } else {
-      register.metrics().then(
-        (text) => response.writeHead(200, { 'content-type': register.contentType }).end(text),
-        (error: unknown) => response.writeHead(500).end(`${sentenceOf(error)}\n`),
-      )
-    }
-  })
-  server.listen(at.port, at.host)
-  try {
-    await once(server, 'listening')
-  } catch (cause) {
-    throw new NightjarError(
-      'config_invalid',
-      `Cannot serve metrics at ${at.host}:${at.port}: ${sentenceOf(cause)}`,
-      { cause },
-    )
-  }
-  const { port } = server.address() as AddressInfo
-  const host = at.host.includes(':') ? `[${at.host}]` : at.host
-  log('metrics_served', { url: `http://${host}:${port}/metrics` })
+  const server = await openMetricsServer({ at, register, illness, log })
 
   return {
     counted: (inner) => (name, facts) => {
@@ -267,10 +209,7 @@ export async function serveMetrics(at: Address, log: Log): Promise<Metrics> {
       broker = next
       next.failed.catch((error: unknown) => (failure = error))
     },
-    async close() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
+    close: () => server.close(),
   }
 }
 

@@ -57,7 +57,8 @@ export type Action =
   /** Store the close record of the audit with this digest. */
   | { do: 'close'; digest: string; state: 'complete' | 'incomplete' }
   | { do: 'report' }
-  | { do: 'alarm'; key: string; text: string }
+  /** `at` tells an alarm from one with the same words of an earlier opening of the night. */
+  | { do: 'alarm'; key: string; text: string; at: number }
   /** The conductor's own machine is not needed until the next night. */
   | { do: 'power_off' }
 

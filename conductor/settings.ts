@@ -5,8 +5,24 @@ import { defaultRules, type NightRules } from './rules.ts'
 
 export interface ConductorSettings {
   rules: NightRules
-  /** Where alarms are posted, as JSON with `text`; a secret, since whoever knows it may post. */
+  /** Where notices are posted, as JSON with `text`; a secret, since whoever knows it may post. */
   webhook?: Secret
+  mail?: MailSettings
+  /** Tell in the morning, once, how the night went; without it only alarms are told. */
+  summary: boolean
+}
+
+/** Who takes in mail for us, and whom it is for. */
+export interface MailSettings {
+  host: string
+  port: number
+  /** `starttls` goes on only where the server offers it; `none` sends in the clear. */
+  tls: 'starttls' | 'tls' | 'none'
+  /** PEM file of the authorities that are trusted instead of the usual ones. */
+  ca?: string
+  login?: { username: string; password: Secret }
+  from: string
+  to: string[]
 }
 
 const longest = 30 * 24 * 3_600_000
@@ -28,7 +44,7 @@ export const ruleKeys = {
 /** Read the section; what is absent is as usual. Faults are kept by the section. */
 export function parseConductor(section: Section | undefined): ConductorSettings {
   const rules = { ...defaultRules }
-  if (section === undefined) return { rules }
+  if (section === undefined) return { rules, summary: false }
   for (const name of Object.keys(ruleKeys) as (keyof NightRules)[]) {
     const text = section.text(ruleKeys[name], {
       allowed: 'a duration such as "90s", "30m", "12h" or "7d", 30 days at most',
@@ -37,6 +53,37 @@ export function parseConductor(section: Section | undefined): ConductorSettings 
     rules[name] = (text === undefined ? undefined : durationOf(text)) ?? rules[name]
   }
   const webhook = section.has('webhook') ? section.needSecret('webhook') : undefined
+  const summary = section.flag('summary') ?? false
+  const table = section.section('mail')
+  const mail = table && parseMail(table)
   section.end()
-  return { rules, ...(webhook !== undefined && { webhook }) }
+  return { rules, summary, ...(webhook && { webhook }), ...(mail && { mail }) }
+}
+
+const address = {
+  allowed: 'an address such as "night@example.org"',
+  fits: (text: string) => /^[^\s@<>,;"]+@[^\s@<>,;"]+$/.test(text),
+}
+
+function parseMail(table: Section): MailSettings {
+  const host = table.needText('host', {
+    allowed: 'a host such as "smtp.example.org"',
+    fits: (text) => /^[\w.:-]+$/.test(text),
+  })
+  const tls = table.choice('tls', ['starttls', 'tls', 'none']) ?? 'starttls'
+  const port = table.whole('port', 1, 65_535) ?? { starttls: 587, tls: 465, none: 25 }[tls]
+  const ca = table.text('ca')
+  const username = table.text('username')
+  const password = username === undefined ? undefined : table.needSecret('password')
+  if (password !== undefined && tls === 'none') {
+    table.fault('tls', tls, '"starttls" or "tls" where a password is sent')
+  }
+  const from = table.needText('from', address)
+  const to = table.needList('to', address)
+  table.end()
+  return {
+    ...{ host, port, tls, from, to },
+    ...(ca !== undefined && { ca }),
+    ...(username !== undefined && password !== undefined && { login: { username, password } }),
+  }
 }

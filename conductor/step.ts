@@ -150,17 +150,23 @@ function fromRunning(
     if (isPast(record, now)) {
       const told = alarm(
         record,
+        now,
         'still_growing',
         'The topic still grows at the deadline; audited all the same',
       )
       return go(told.record, 'draining', now, 'the deadline passed', until, told.actions)
     }
   }
-  return revive(record, { topic, ...(consumer && { consumer }) }, 'alerts come in')
+  return revive(record, { topic, ...(consumer && { consumer }) }, now, 'alerts come in')
 }
 
 /** Stay, and start the consumer again where it died with something left to read. */
-function revive(record: NightRecord, { topic, consumer }: Observations, why: string): Step {
+function revive(
+  record: NightRecord,
+  { topic, consumer }: Observations,
+  now: number,
+  why: string,
+): Step {
   if (consumer !== 'stopped' || topic?.state === 'expired' || topic?.state === 'absent') {
     return stay(record, why)
   }
@@ -168,6 +174,7 @@ function revive(record: NightRecord, { topic, consumer }: Observations, why: str
   if (record.pending.some((left) => left.do === 'start_consumer')) return stay(record, why)
   const told = alarm(
     record,
+    now,
     'consumer_stopped',
     'The consumer was found stopped and is started again',
   )
@@ -192,8 +199,8 @@ function fromDraining(
     topic === undefined || committed === undefined ? null : lagOf(topic.ends, committed)
   if (behind === 0n) return go(record, 'auditing', now, 'all is committed', until, [])
   const state = behind === null ? 'the lag is unknown' : `${behind} records are not committed`
-  if (!isPast(record, now)) return revive(record, seen, state)
-  const told = alarm(record, 'not_drained', `The consumer did not catch up in time: ${state}`)
+  if (!isPast(record, now)) return revive(record, seen, now, state)
+  const told = alarm(record, now, 'not_drained', `The consumer did not catch up in time: ${state}`)
   return go(told.record, 'auditing', now, `the deadline passed: ${state}`, until, told.actions)
 }
 
@@ -215,6 +222,7 @@ function fromAuditing(
   if (isPast(record, now)) {
     const told = alarm(
       audited,
+      now,
       'incomplete',
       `The night of ${record.night} is not accounted for: ${why}`,
     )
@@ -225,7 +233,7 @@ function fromAuditing(
     const replayed = { ...audited, replayedAt: now }
     return { record: replayed, actions: [{ do: 'replay_missing' }], why }
   }
-  return revive(audited, seen, why)
+  return revive(audited, seen, now, why)
 }
 
 function fromEnd(record: NightRecord, seen: Observations, now: number, rules: NightRules): Step {
@@ -305,6 +313,7 @@ function close(
 function fail(record: NightRecord, now: number, why: string): Step {
   const told = alarm(
     record,
+    now,
     'failed',
     `Nothing can be said of the night of ${record.night}: ${why}`,
   )
@@ -339,13 +348,14 @@ const stay = (record: NightRecord, why: string): Step => ({ record, actions: [],
 /** Raise an alarm once. */
 function alarm(
   record: NightRecord,
+  now: number,
   key: string,
   text: string,
 ): { record: NightRecord; actions: Action[] } {
   if (record.alarms.includes(key)) return { record, actions: [] }
   return {
     record: { ...record, alarms: [...record.alarms, key] },
-    actions: [{ do: 'alarm', key, text }],
+    actions: [{ do: 'alarm', key, text, at: now }],
   }
 }
 

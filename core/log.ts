@@ -31,6 +31,9 @@ export interface Events {
   alarm_raised: { night: string; key: string; text: string }
   /** A night's tick failed as a whole; the next tick is not hindered. */
   tick_failed: { night: string; reason: string }
+  notice_sent: { night: string; key: string; channel: string }
+  notice_retried: { night: string; key: string; channel: string; attempts: number; reason: string }
+  notice_dropped: { night: string; key: string; channel: string; attempts: number; reason: string }
   night_unseen: { night: string; what: string; reason: string }
   machine_started: { machine: string; night: string }
   gateway_started: { gateway: string; listening: string[]; metrics?: string }
@@ -73,6 +76,8 @@ const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
   action_failed: 'ERROR',
   tick_failed: 'ERROR',
   alarm_raised: 'ERROR',
+  notice_retried: 'WARNING',
+  notice_dropped: 'ERROR',
   night_unseen: 'WARNING',
   client_refused: 'WARNING',
   credential_failed: 'ERROR',

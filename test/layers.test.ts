@@ -41,6 +41,7 @@ const homes: readonly { packages: RegExp; homes: readonly string[] }[] = [
   { packages: /^(@resvg\/|dejavu-fonts-ttf)/, homes: ['functions/salt2'] },
   { packages: /^smol-toml$/, homes: ['cli', 'infra'] },
   { packages: /^prom-client$/, homes: ['cli'] },
+  { packages: /^nodemailer$/, homes: ['cli'] },
   { packages: /^astronomy-engine$/, homes: ['conductor'] },
   { packages: /^esbuild$/, homes: ['functions/bundle.ts', 'cli/bundle.ts'] },
 ]

@@ -40,6 +40,9 @@ export async function* readRows(
   } catch (cause) {
     throw queryFault(cause)
   } finally {
+    // A result that is left before its end keeps its transaction, and with it the file.
+    connection.interrupt()
+    await connection.run('ROLLBACK').catch(() => undefined)
     close()
   }
 }

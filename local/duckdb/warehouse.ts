@@ -125,6 +125,12 @@ async function openWarehouse(options: WarehouseOptions): Promise<Warehouse> {
     }
   }
 
+  async function detach(): Promise<void> {
+    const connection = await (await instance)?.connect()
+    await connection?.run(`DETACH ${catalogName}`)
+    connection?.closeSync()
+  }
+
   async function abandon(): Promise<void> {
     const abandoned = await instance
     writer?.closeSync()
@@ -168,6 +174,9 @@ async function openWarehouse(options: WarehouseOptions): Promise<Warehouse> {
       try {
         if (options.readOnly !== true) await exclusive((connection) => connection.run('CHECKPOINT'))
       } finally {
+        // A result that was not read to its end holds the instance until it is collected; the file must
+        // not wait for that, since another process may want it now.
+        await detach().catch(() => undefined)
         // What could not be checkpointed is in the write-ahead log.
         await abandon()
       }

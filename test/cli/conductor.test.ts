@@ -17,10 +17,11 @@ import type { Tick } from '../../conductor/tick.ts'
 import { openGround } from '../../local/broker.ts'
 import { homeAt, runningBroker } from '../../local/home.ts'
 import type { Truth } from '../../simulator/truth.ts'
-import { skipWithoutKafka, startKafka, type Kafka } from '../consumer/kafka/broker.ts'
+import { freePorts, skipWithoutKafka, startKafka, type Kafka } from '../consumer/kafka/broker.ts'
 import { loadNight } from '../consumer/kafka/night.ts'
 import { skipWithout } from '../data.ts'
 import { makeNight, runHere } from '../night/harness.ts'
+import { mailLogin, startMailServer, type MailServer } from './smtp-server.ts'
 import { prepareHome, verifyHome } from '../night/verify.ts'
 
 const at = { survey: 'ztf', project: 'local' } as const
@@ -42,18 +43,23 @@ test(
     const isLate = ({ partition, offset }: Truth): boolean => offset > lastOf(partition) - 8
     let kafka: Kafka
     let hook: Server
+    let mail: MailServer
+    let away = 1
     const posted: { key?: string; text?: string }[] = []
     let offset = 0
+    let watchOut: (() => unknown) | undefined
 
-    const conductor = (verb: string, ...words: string[]) =>
+    const conductor = (verb = 'status', ...words: string[]) =>
       runHere(
         ['conductor', verb, '--home', home, '--config', config, '--night', night.night, ...words],
         {
           env: {
             PATH: process.env['PATH'] ?? '',
             HOOK: `http://127.0.0.1:${(hook.address() as AddressInfo).port}/`,
+            MAIL: mailLogin.password,
           },
           now: () => new Date(Date.now() + offset),
+          onOut: () => watchOut?.(),
         },
       )
     const setClock = (to: number): void => void (offset = to - Date.now())
@@ -64,16 +70,21 @@ test(
     }
     const history = async (): Promise<NightRecord['history']> =>
       JSON.parse((await conductor('history', '--json')).out) as NightRecord['history']
+    const subjects = (): string[] =>
+      mail.letters.map(({ raw }) => /^Subject: Nightjar: ztf \d+: (.*)\r$/m.exec(raw)?.[1] ?? raw)
     const owner = (): number | undefined => runningBroker(homeAt(home))
 
     before(async () => {
       kafka = await startKafka()
+      mail = await startMailServer()
       hook = createServer((request, response) => {
         let body = ''
         request.setEncoding('utf8').on('data', (text: string) => (body += text))
         request.on('end', () => {
+          // It is away for its first call.
+          if (away-- > 0) return response.writeHead(503).end()
           posted.push(JSON.parse(body) as { key?: string })
-          response.end()
+          return response.end()
         })
       }).listen(0, '127.0.0.1')
       await once(hook, 'listening')
@@ -91,6 +102,16 @@ settle = "0s"
 drain_limit = "2m"
 audit_limit = "2m"
 webhook = { env = "HOOK" }
+summary = true
+
+[conductor.mail]
+host = "127.0.0.1"
+port = ${mail.port}
+ca = ${JSON.stringify(mail.ca)}
+username = "${mailLogin.user}"
+password = { env = "MAIL" }
+from = "night@example.org"
+to = ["all@example.org"]
 `,
       )
       await prepareHome(home)
@@ -102,6 +123,7 @@ webhook = { env = "HOOK" }
       const pid = owner()
       if (pid !== undefined) process.kill(pid, 'SIGKILL')
       hook.close()
+      await mail.close()
       await kafka.stop()
       rmSync(dir, { recursive: true })
     })
@@ -129,12 +151,21 @@ webhook = { env = "HOOK" }
         assert.ok(first)
         process.kill(first, 'SIGKILL')
         while (owner() !== undefined) await new Promise((resolve) => setTimeout(resolve, 20))
-        assert.ok((await tickOnce()).done.some(({ do: what }) => what === 'start_consumer'))
+        const raised = await conductor('tick')
+        assert.match(raised.out, /start consumer/)
+        assert.match(raised.err, /alarm_raised .*consumer_stopped/)
+        assert.match(raised.err, /notice_retried .*the webhook answers 503/)
         assert.ok(owner() !== undefined && owner() !== first)
+        assert.deepEqual([posted, subjects()], [[], ['consumer stopped']])
+        offset += 31_000
+        const again = await conductor('tick')
+        assert.doesNotMatch(again.err, /alarm_raised/)
+        await conductor('tick')
         assert.deepEqual(
           posted.map(({ key }) => key),
           ['consumer_stopped'],
         )
+        assert.equal(subjects().length, 1)
         const shown = await conductor('status')
         assert.match(shown.out, /^consumer +running$/m)
         assert.match(shown.out, /^topic +has data$/m)
@@ -159,7 +190,15 @@ webhook = { env = "HOOK" }
     await t.test('late alerts reopen it, and it closes again with all of them', async () => {
       await loadNight(kafka, night, { part: isLate })
       assert.equal((await tickOnce()).record.state, 'reopened')
-      const { out, err, status } = await conductor('start', '--every', '0.5s')
+      const [port = 0] = await freePorts(1)
+      let scraped: Promise<string> | undefined
+      watchOut = () =>
+        (scraped ??= fetch(`http://127.0.0.1:${port}/metrics`).then((answer) => answer.text()))
+      const { out, err, status } = await conductor(
+        ...['start', '--every', '0.5s', '--metrics', String(port)],
+      )
+      watchOut = undefined
+      assert.match((await scraped) ?? '', /^nightjar_night_state\{.*state="\w+"\} 1$/m)
       assert.equal(status, 0, out + err)
       assert.deepEqual(
         (await history()).slice(5).map(({ to }) => to),
@@ -173,7 +212,9 @@ webhook = { env = "HOOK" }
       await ground.close()
       // What a live consumer cannot say of itself: that the topic was read to its end.
       const once = ['--home', home, '--config', config, '--night', night.night, '--once', '--json']
-      const ended = await runHere(['consume', ...once], { env: { HOOK: 'http://127.0.0.1:1/' } })
+      const ended = await runHere(['consume', ...once], {
+        env: { HOOK: 'http://127.0.0.1:1/', MAIL: 'none' },
+      })
       assert.equal((JSON.parse(ended.out) as { records: number }).records, 0)
       await verifyHome(home, night)
       const audited = await runHere(['audit', '--home', home, '--night', night.night, '--json'])
@@ -182,6 +223,16 @@ webhook = { env = "HOOK" }
         (JSON.parse(Buffer.from(last?.data ?? []).toString()) as { digest: string }).digest,
         (JSON.parse(audited.out) as { digest: string }).digest,
       )
+    })
+
+    await t.test('the night was told once by mail and once by the hook', async () => {
+      assert.deepEqual(subjects(), ['consumer stopped', 'complete'])
+      assert.deepEqual(
+        posted.map(({ key }) => key),
+        ['consumer_stopped', 'summary'],
+      )
+      assert.match(posted[1]?.text ?? '', /^\d+ occurrences, \d+ archived, \d+ candidates/)
+      assert.match(posted[1]?.text ?? '', /\nNothing is missing\.\nproof: [0-9a-f]{64}\n/)
     })
 
     await t.test('every transition and every report was published', async () => {

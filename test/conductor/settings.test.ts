@@ -19,7 +19,7 @@ test('[conductor] sets some times and leaves the others as usual', () => {
     retention: 3 * 86_400_000,
     settle: 0,
   })
-  assert.deepEqual(parse(undefined), { rules: defaultRules })
+  assert.deepEqual(parse(undefined), { rules: defaultRules, summary: false })
 })
 
 test('the environment sets a time of the conductor', () => {
@@ -36,6 +36,38 @@ test('every fault of [conductor] is told at once, and no webhook is repeated', (
       assert.match(message, /conductor\.stable: "soon" must be a duration/)
       assert.match(message, /conductor\.drain: is not known here/)
       assert.match(message, /conductor\.webhook: \(not shown\) must be a reference/)
+      return true
+    },
+  )
+})
+
+const mail = { host: 'smtp.example.org', from: 'night@example.org', to: ['all@example.org'] }
+
+test('[conductor.mail] takes the port that its kind of TLS has, and secrets by reference', () => {
+  const login = { username: 'night', password: { env: 'MAIL' } }
+  const env = { MAIL: 'hush' }
+  assert.deepEqual(parse({ summary: true, mail: { ...mail, ...login } }, env), {
+    rules: defaultRules,
+    summary: true,
+    mail: {
+      ...mail,
+      port: 587,
+      tls: 'starttls',
+      login: { username: 'night', password: { from: 'env', name: 'MAIL' } },
+    },
+  })
+  assert.equal(parse({ mail: { ...mail, tls: 'tls' } }).mail?.port, 465)
+})
+
+test('[conductor.mail] sends no password in the clear and to no half address', () => {
+  const login = { username: 'night', password: { file: '/run/secrets/mail' } }
+  const written = { ...mail, ...login, tls: 'none', from: 'night', to: ['a@b.c', 'x y@z'] }
+  assert.throws(
+    () => parse({ mail: written }),
+    ({ message }: Error) => {
+      assert.match(message, /conductor\.mail\.tls: "none" must be "starttls" or "tls" where a pass/)
+      assert.match(message, /conductor\.mail\.from: "night" must be an address/)
+      assert.match(message, /conductor\.mail\.to.*"x y@z" must be/)
       return true
     },
   )
