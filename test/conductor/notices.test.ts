@@ -51,10 +51,12 @@ test('a notice is told once on each channel, whichever of them fails at first', 
   assert.deepEqual(webhook.sent, mail.sent)
   // At once, after half a minute, and a minute later.
   assert.deepEqual(left.slice(0, 5), [1, 1, 1, 0, 0])
-  assert.deepEqual(
-    said.map(([name]) => name).sort(),
-    ['notice_retried', 'notice_retried', 'notice_sent', 'notice_sent'],
-  )
+  assert.deepEqual(said.map(([name]) => name).sort(), [
+    'notice_retried',
+    'notice_retried',
+    'notice_sent',
+    'notice_sent',
+  ])
 })
 
 test('a server that never answers is given up within the hour, and said so once', async () => {
