@@ -1,5 +1,6 @@
 /**
- * Write the stacks as `cdktf.out/stacks/<name>/cdk.tf.json`, for cdktf, terraform or tofu.
+ * Write the stacks as `cdktf.out/stacks/<name>/cdk.tf.json`, for cdktf, terraform or tofu, and say what they
+ * will make and what a night of it will cost.
  *
  *     NIGHTJAR_DEPLOYMENT=my.toml node infra/main.ts
  */
@@ -8,10 +9,19 @@ import { relative, resolve } from 'node:path'
 
 import { parse } from 'smol-toml'
 
+import { billOf, keptOf } from '../cli/bill.ts'
+import { prices, pricesOf } from '../cli/prices.ts'
+import { formatCount } from '../cli/text-table.ts'
 import { sentenceOf } from '../core/errors.ts'
+import type { Survey } from '../core/names.ts'
+import { readersOf } from '../core/pipeline.ts'
 import { bundlesIn } from './bundles.ts'
-import { checkConfig } from './config.ts'
+import { checkConfig, type InfraConfig } from './config.ts'
+import { formatStack } from './summary.ts'
 import { synthesise } from './synth.ts'
+
+/** Alerts of a night as it mostly is: ZTF's public stream, and LSST's as announced. */
+const mostNights: Readonly<Record<Survey, number>> = { ztf: 300_000, lsst: 10_000_000 }
 
 try {
   const file = process.env['NIGHTJAR_DEPLOYMENT'] ?? resolve(import.meta.dirname, 'example.toml')
@@ -19,10 +29,42 @@ try {
   const root = resolve(import.meta.dirname, '..')
   const bundles = bundlesIn(resolve(root, 'dist/functions'))
   const outdir = resolve(import.meta.dirname, 'cdktf.out')
-  for (const { path } of synthesise(config, bundles, outdir)) {
-    console.log(relative(root, path))
-  }
+  const stacks = synthesise(config, bundles, outdir)
+  const { project, region, instance = 'production', surveys } = config
+  console.log(`${project} in ${region}: ${instance}, ${surveys.join(' and ')}; from ${relative(process.cwd(), file)}\n`)
+  for (const stack of stacks) console.log(formatStack(stack))
+  console.log(formatCost(config))
+  for (const { path } of stacks) console.log(relative(root, path))
 } catch (error) {
   console.error(`nightjar: ${sentenceOf(error)}`)
   process.exitCode = 1
+}
+
+/** A night of each survey by list prices, and what a flood could cost. */
+function formatCost({ surveys, maxInstances }: InfraConfig): string {
+  const lines = [`A night, by list prices of ${pricesOf}; "nightjar cost" says what for:`]
+  for (const survey of surveys) {
+    const alerts = mostNights[survey]
+    const night = sum(billOf(survey, alerts))
+    const month = sum(keptOf(survey, alerts))
+    lines.push(
+      `  ${survey}: ${formatCount(alerts)} alerts, ${night.toFixed(2)} US$, ` +
+        `and ${month.toFixed(2)} US$ for each month that it is kept`,
+    )
+  }
+  const hour = surveys
+    .flatMap((survey) => readersOf(survey))
+    .reduce((dollars, { memory }) => {
+      const gib = Number.parseInt(memory) / (memory.endsWith('Gi') ? 1 : 1024)
+      return dollars + maxInstances * 3600 * (prices.cpu.dollars + gib * prices.memory.dollars)
+    }, 0)
+  lines.push(
+    `  At most ${maxInstances} instances of each function: computing cannot cost more than ` +
+      `${hour.toFixed(2)} US$ an hour`,
+  )
+  return `${lines.join('\n')}\n`
+}
+
+function sum(lines: readonly { dollars: number }[]): number {
+  return lines.reduce((all, { dollars }) => all + dollars, 0)
 }
