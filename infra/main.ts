@@ -31,7 +31,9 @@ try {
   const outdir = resolve(import.meta.dirname, 'cdktf.out')
   const stacks = synthesise(config, bundles, outdir)
   const { project, region, instance = 'production', surveys } = config
-  console.log(`${project} in ${region}: ${instance}, ${surveys.join(' and ')}; from ${relative(process.cwd(), file)}\n`)
+  console.log(
+    `${project} in ${region}: ${instance}, ${surveys.join(' and ')}; from ${relative(process.cwd(), file)}\n`,
+  )
   for (const stack of stacks) console.log(formatStack(stack))
   console.log(formatCost(config))
   for (const { path } of stacks) console.log(relative(root, path))
