@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# ActiveMQ's selector parser and evaluator in .peers/activemq: the jars from Maven Central, and a hand
-# that asks them for verdicts. No broker runs.
+# ActiveMQ in .peers/activemq: the jars from Maven Central, a hand that asks its selectors for verdicts,
+# and one that runs its broker.
 set -euo pipefail
 
 version=5.17.2
 here=test/peers/activemq
 activemq=.peers/activemq
-mark="$version $(cat "$here/pom.xml" "$here/Verdicts.java" test/peers/activemq.sh | sha256sum | cut -c1-16)"
+mark="$version $(cat "$here/pom.xml" "$here"/*.java test/peers/activemq.sh | sha256sum | cut -c1-16)"
 
 if [[ "$(cat "$activemq/mark" 2>/dev/null)" != "$mark" ]]; then
   command -v mvn >/dev/null || { echo "peers: ActiveMQ needs mvn (Debian: maven)" >&2; exit 1; }
   command -v javac >/dev/null || { echo "peers: ActiveMQ needs a JDK 17" >&2; exit 1; }
-  echo "peers: installing ActiveMQ's selectors $version in $activemq"
+  echo "peers: installing ActiveMQ $version in $activemq"
   mkdir -p .peers
   new=$(mktemp -d .peers/activemq.XXXXXX)
   trap 'rm -rf "$new"' EXIT
@@ -19,7 +19,7 @@ if [[ "$(cat "$activemq/mark" 2>/dev/null)" != "$mark" ]]; then
   mvn -q -B -f "$new/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
     -DoutputDirectory=libs >"$new/mvn.log" 2>&1 || { cat "$new/mvn.log" >&2; exit 1; }
   mkdir "$new/classes"
-  javac -nowarn -Xlint:none -cp "$new/libs/*" -d "$new/classes" "$here/Verdicts.java" \
+  javac -nowarn -Xlint:none -cp "$new/libs/*" -d "$new/classes" "$here"/*.java \
     2>"$new/javac.log" || { cat "$new/javac.log" >&2; exit 1; }
   chmod 755 "$new"
   echo "$mark" >"$new/mark"
@@ -30,4 +30,4 @@ if [[ "$(cat "$activemq/mark" 2>/dev/null)" != "$mark" ]]; then
   trap - EXIT
 fi
 
-echo "peers: ActiveMQ $version, its selectors alone"
+echo "peers: ActiveMQ $version"
