@@ -17,6 +17,8 @@ export interface ReaderOptions {
   filter?: string
   /** True: deleted when it is closed. */
   passing?: boolean
+  /** True: what was rejected comes again after a second, and later each time. */
+  backOff?: boolean
 }
 
 /** Pub/Sub deletes a subscription that nobody has read for so long; a day is the least. */
@@ -24,7 +26,8 @@ const expireDays = 31
 
 /** Open the subscription, made where there is none. */
 export async function openReader(options: ReaderOptions): Promise<Subscription> {
-  const { topics, topic, topicProject = topics.project, name, filter, passing = false } = options
+  const { topics, topic, topicProject = topics.project, name, filter } = options
+  const { passing = false, backOff = false } = options
   const attempted = {
     deed: `subscribe to topic "${topic}" as "${name}"`,
     thing: `topic "${topic}"`,
@@ -37,6 +40,9 @@ export async function openReader(options: ReaderOptions): Promise<Subscription> 
       ackDeadlineSeconds: 60,
       expirationPolicy: { ttl: { seconds: (passing ? 1 : expireDays) * 86_400 } },
       ...(filter !== undefined && { filter }),
+      ...(backOff && {
+        retryPolicy: { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds: 60 } },
+      }),
     })
   } catch (error) {
     if (kindOfFault(error) !== 'exists') throw fault('source_failed', error, attempted)

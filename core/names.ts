@@ -84,6 +84,11 @@ export function channelTopicName(at: Instance, prefix: string, channel: string):
   )
 }
 
+/** A topic or a queue of control events: `events.topic.NAME`, `events.queue.NAME`. */
+export function eventTopicName(at: Instance, kind: 'topic' | 'queue', name: string): string {
+  return channelTopicName(at, `events.${kind}.`, name)
+}
+
 /** A subscription is named after its topic and its reader: `ztf_alert_data-packets`. */
 export function subscriptionName(at: Instance, word: TopicWord, reader: string): string {
   return `${topicName(at, word)}-${reader}`

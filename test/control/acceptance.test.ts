@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
@@ -11,6 +11,26 @@ import { temporaryFolder } from '../local/home.ts'
 import { runHere } from '../night/harness.ts'
 
 const root = resolve(import.meta.dirname, '../..')
+
+const numbered = (letter: string, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${letter}${i + 1}`)
+
+test('every row of the two acceptance tables is a test by its name, and a line of the documentation', () => {
+  const rows = [...numbered('E', 21), ...numbered('L', 15)]
+  const tests = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => readFileSync(join(root, 'test', path), 'utf8'))
+    .flatMap((text) => [...text.matchAll(/\btest\(\s*(['`])((?:[EL]\d+, )*[EL]\d+):/g)])
+    .flatMap(([, , ids = '']) => ids.split(', '))
+  assert.deepEqual(
+    rows.filter((row) => !tests.includes(row)),
+    [],
+  )
+  const documented = [
+    ...readFileSync(join(root, 'docs/control.md'), 'utf8').matchAll(/^\| ([EL]\d+)\s/gm),
+  ].map(([, row]) => row)
+  assert.deepEqual(documented, rows)
+})
 
 async function isRefused(t: TestContext, kind: string): Promise<void> {
   const folder = temporaryFolder()
