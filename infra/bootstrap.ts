@@ -4,7 +4,7 @@
  */
 import { GoogleProvider } from '@cdktf/provider-google/lib/provider/index.js'
 import { StorageBucket } from '@cdktf/provider-google/lib/storage-bucket/index.js'
-import { TerraformStack } from 'cdktf'
+import { LocalBackend, TerraformStack } from 'cdktf'
 import type { Construct } from 'constructs'
 
 import { stateBucketName } from '../core/names.ts'
@@ -15,6 +15,8 @@ export function createBootstrap(
   { project, region }: InfraConfig,
 ): TerraformStack {
   const stack = new TerraformStack(scope, 'nightjar-bootstrap')
+  // In infra/, seen from where the stack is written; cdktf's own choice would name this machine's folders.
+  new LocalBackend(stack, { path: `../../../${project}.bootstrap.tfstate` })
   new GoogleProvider(stack, 'google', { project, region })
   new StorageBucket(stack, 'bucket-state', {
     name: stateBucketName(project),

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { homedir, tmpdir } from 'node:os'
 import { test } from 'node:test'
 
 import {
+  everyStack,
   production,
   skipWithoutPackages,
   synthesise,
@@ -69,4 +71,12 @@ test(
 test('two syntheses of the same configuration are the same bytes', options, async () => {
   const [first, second] = [await synthesise(production), await synthesise(production)]
   assert.equal(first.text, second.text)
+})
+
+test('nothing that is written names a folder of the machine that wrote it', options, async () => {
+  for (const { name, text } of await everyStack(production)) {
+    for (const folder of [process.cwd(), tmpdir(), homedir()]) {
+      assert.ok(!text.includes(`${folder}/`), `${name} names ${folder}`)
+    }
+  }
 })
