@@ -29,13 +29,15 @@ export async function apply(options: ApplyOptions): Promise<Applied> {
   const applied: Applied = { made: [], beyond: [], forgotten: [] }
   const lost = new Set<string>()
   for (const { type, address, fields } of resourcesInOrder(text)) {
+    const reason = type.startsWith('data.') ? 'looked up, not made' : reasonOf({ type, address })
+    const make = makers[type]
     const own = resolved(fields, (named, attribute) => {
       const value = answers.get(named)?.[attribute]
       if (typeof value === 'string') return value
+      // What is not made may name what is not made.
+      if (reason !== undefined) return `(${named}.${attribute})`
       throw new Error(`Cannot make ${address}: nobody knows ${named}.${attribute}`)
     })
-    const reason = type.startsWith('data.') ? 'looked up, not made' : reasonOf({ type, address })
-    const make = makers[type]
     if (reason !== undefined || make === undefined) {
       if (reason === undefined) {
         throw new Error(
