@@ -6,7 +6,7 @@ INPUTS ?= 1000000
 MODEL ?= ../shared/data/salt2/models/salt2-4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check peers bench torture tables bundle cloudnight synth golden format
+.PHONY: help install demo test check peers bench torture tables bundle cloudnight synth golden validate format
 
 help: ## list these verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,3 +63,6 @@ synth: bundle ## write the cloud stack as Terraform JSON
 
 golden: install ## write down what the stacks have, for their test to hold them to
 	@$(NODE) test/infra/golden.ts
+
+validate: ## let terraform or tofu check what "make synth" wrote, where they and the provider are at hand
+	@infra/validate.sh

@@ -7,6 +7,7 @@ cdktn=0.24.0
 constructs=10.7.2
 peer=.peers/cdktn
 
+# shellcheck disable=SC2016  # ${…} and $ are JavaScript's and npm's
 manifest=$(node -e '
   const [cdktn, constructs] = process.argv.slice(1)
   const { name, private: hidden, type, dependencies } = require("./infra/package.json")
