@@ -27,6 +27,7 @@ import {
 } from './conducting.ts'
 import { noConductorMetrics, serveConductorMetrics } from './conductor-metrics.ts'
 import { withConfig } from './config.ts'
+import { controlled, withControl, type ControlOptions } from './control.ts'
 import { parseDuration } from './duration.ts'
 import { nightArgument, withHome } from './embedded.ts'
 import { surveyOf } from './kafka.ts'
@@ -42,7 +43,7 @@ interface ShowOptions extends NightOptions {
   json?: boolean
 }
 
-interface TickingOptions extends ShowOptions {
+interface TickingOptions extends ShowOptions, ControlOptions {
   dryRun?: boolean
   due?: boolean
   metrics?: Address
@@ -84,21 +85,25 @@ Examples:
   command.addCommand(
     withMetrics(
       withEvery(
-        withTicking(verb('start', 'Tick until the night has ended, and has been proven or not.')),
+        withControl(
+          withTicking(verb('start', 'Tick until the night has ended, and has been proven or not.')),
+        ),
         '30s',
       ),
     )
       .option('--late', 'go on as long as Kafka keeps the topic: late alerts reopen the night')
       .addHelpText('after', startHelp)
-      .action((options: TickingOptions) => tickOn(world, options, false)),
+      .action((options: TickingOptions) => conductOn(world, options, false)),
   )
   command.addCommand(
     withEvery(
-      withTicking(verb('end', 'End the night now: wait neither for dawn nor for stillness.')),
+      withControl(
+        withTicking(verb('end', 'End the night now: wait neither for dawn nor for stillness.')),
+      ),
       '5s',
     )
       .addHelpText('after', '\nWhat Kafka holds is taken in and proven all the same.')
-      .action((options: TickingOptions) => tickOn(world, options, true)),
+      .action((options: TickingOptions) => conductOn(world, options, true)),
   )
   command.addCommand(
     withEvery(
@@ -201,6 +206,14 @@ function actionText(action: Action): string {
     default:
       return action.do.replace('_', ' ')
   }
+}
+
+/** Tick on, and be asked and told at a control socket meanwhile. */
+function conductOn(world: World, options: TickingOptions, hasten: boolean): Promise<void> {
+  if (options.dryRun === true) return tickOn(world, options, hasten)
+  return controlled(world, { ...options, service: 'conductor' }, (asked) =>
+    tickOn(asked, options, hasten),
+  )
 }
 
 /** Tick until the night has ended, or has been forgotten by Kafka. */

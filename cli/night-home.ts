@@ -5,9 +5,11 @@ import { duckdb } from '../conductor/report/dialect.ts'
 import { NightjarError } from '../core/errors.ts'
 import { brokerSubscriptions, openGround } from '../local/broker.ts'
 import { openMachine } from '../local/machine.ts'
+import { brokerControl } from './consumer-control.ts'
 import { openHomeQueries } from './door.ts'
 import { instanceOf, type HomeOptions } from './embedded.ts'
 import { groupFor, type ChosenStream } from './kafka.ts'
+import { createLog } from './log.ts'
 import { noQueries, type NightPlace } from './night-place.ts'
 import type { World } from './world.ts'
 
@@ -24,6 +26,8 @@ export async function openNightHome(
     home,
     command: [join(import.meta.dirname, '../bin/nightjar'), ...words, '--home', home.path],
     env: world.env,
+    control: brokerControl(home.path, world.signal),
+    onKilled: (pid) => createLog(world)('machine_killed', { machine: 'consumer', pid }),
   })
   return {
     name: `home "${home.path}"`,

@@ -36,6 +36,7 @@ export interface Events {
   notice_dropped: { night: string; key: string; channel: string; attempts: number; reason: string }
   night_unseen: { night: string; what: string; reason: string }
   machine_started: { machine: string; night: string }
+  machine_killed: { machine: string; pid: number }
   gateway_started: { gateway: string; listening: string[]; metrics?: string }
   gateway_stopped: { gateway: string; reason: string }
   client_refused: { ident: string; fault: string; reason: string }
@@ -91,6 +92,7 @@ const urgencies: Partial<Record<keyof Events, 'WARNING' | 'ERROR'>> = {
   handler_failed: 'WARNING',
   whitelist_bypassed: 'WARNING',
   control_refused: 'WARNING',
+  machine_killed: 'ERROR',
 }
 
 /** How urgent an event is, for writers that have levels. */

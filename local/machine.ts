@@ -20,6 +20,19 @@ export interface MachineOptions {
   /** How long it may take until the broker has taken the home, and until it has ended, milliseconds. */
   startMs?: number
   stopMs?: number
+  /** How to speak to the broker; without it signals have to do. */
+  control?: MachineControl
+  /** One that we started and that has not answered for so long is killed: it hangs. Milliseconds. */
+  silentMs?: number
+  /** Told of one that is killed. */
+  onKilled?(pid: number): void
+}
+
+export interface MachineControl {
+  /** Ask the broker to finish what is under way and end; false where it cannot be asked. */
+  stop(): Promise<boolean>
+  /** Whether it answers; undefined where there is nobody to ask. */
+  alive(): Promise<boolean | undefined>
 }
 
 export interface LocalMachine extends Machine {
@@ -32,13 +45,16 @@ interface Kept {
   mark: number
   metadata: Record<string, string>
   stopping: boolean
+  /** Since when it has not answered, milliseconds since 1970. */
+  silentSince?: number
 }
 
 const mostLogBytes = 16 << 20
 
 /** The machine that runs a home's broker; what it says goes to `machine.log` in the home. */
 export function openMachine(options: MachineOptions): LocalMachine {
-  const { home, command, env, startMs = 60_000, stopMs = 120_000 } = options
+  const { home, command, env, startMs = 60_000, stopMs = 120_000, control } = options
+  const { silentMs = 300_000, onKilled } = options
   const file = join(home.path, 'machine.json')
   const logFile = join(home.path, 'machine.log')
 
@@ -71,8 +87,43 @@ export function openMachine(options: MachineOptions): LocalMachine {
     const own = kept()
     const running = runningBroker(home) !== undefined
     if (own?.stopping === true) return 'stopping'
-    if (running) return 'running'
+    if (running) return own !== undefined && (await hangs(own)) ? 'stopped' : 'running'
     return own === undefined ? 'stopped' : 'starting'
+  }
+
+  /** Ask what we started whether it lives, and kill it where it has said nothing for too long. */
+  async function hangs(own: Kept): Promise<boolean> {
+    const answers = await control?.alive()
+    const { silentSince, ...rest } = own
+    if (answers !== false) {
+      if (silentSince !== undefined) keep(rest)
+      return false
+    }
+    if (silentSince === undefined) keep({ ...own, silentSince: Date.now() })
+    if (silentSince === undefined || Date.now() - silentSince < silentMs) return false
+    const pid = pidOf(own.mark)
+    // It may have ended by itself since it was asked.
+    if (isAlive(own.mark)) process.kill(pid, 'SIGKILL')
+    onKilled?.(pid)
+    await until(() => !isAlive(own.mark), stopMs, 'kill')
+    return true
+  }
+
+  /** To be asked is better than to be told: what cannot be asked, or goes on, gets SIGTERM. */
+  async function end(pid: number, mark: number): Promise<void> {
+    if ((await control?.stop()) === true) {
+      try {
+        return await until(() => !isAlive(mark), stopMs, 'stop')
+      } catch {
+        // Told below.
+      }
+    }
+    try {
+      process.kill(pid, 'SIGTERM')
+    } catch (cause) {
+      if (isAlive(mark)) throw failure('stop', sentenceOf(cause))
+    }
+    await until(() => !isAlive(mark), stopMs, 'stop')
   }
 
   return {
@@ -94,12 +145,7 @@ export function openMachine(options: MachineOptions): LocalMachine {
       const mark = markOfProcess(pid)
       const own = kept()
       if (own !== undefined) keep({ ...own, stopping: true })
-      try {
-        process.kill(pid, 'SIGTERM')
-      } catch (cause) {
-        if (isAlive(mark)) throw failure('stop', sentenceOf(cause))
-      }
-      await until(() => !isAlive(mark), stopMs, 'stop')
+      await end(pid, mark)
     },
   }
 

@@ -343,3 +343,20 @@ test('a key of hpfeeds lets in to control by the channel that it names, and no f
   await signal('own', 's3cret', 'STOP')
   assert.equal((await running).status, 0)
 })
+
+test('E19: a conductor is asked and ended at a socket of its own', async (t) => {
+  const folder = temporaryFolder()
+  t.after(folder.remove)
+  const home = ['--home', folder.path]
+  const brokers = ['--brokers', '127.0.0.1:1', '--night', '20300101', '--every', '1s']
+  const running = runHere(['conductor', 'start', ...home, ...brokers])
+  await until(() => runningServices(makeHome(folder.path)).length > 0, 'a conductor')
+  await until(() => existsSync(join(folder.path, 'control-conductor.sock')), 'its socket')
+  const alive = await runHere(['signal', ...home, 'conductor/ALIVE', '--timeout', '60s'])
+  assert.match(alive.out, /ABSOLUTELY/, alive.err)
+  assert.equal((await runHere(['signal', ...home, 'conductor/STOP'])).status, 0)
+  const { status } = await running
+  // It ended before the night did.
+  assert.equal(status, 1)
+  assert.deepEqual(runningServices(makeHome(folder.path)), [])
+})
