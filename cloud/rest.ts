@@ -33,7 +33,7 @@ export function openRest(options: RestOptions): <T>(request: RestRequest) => Pro
   const base = emulator === undefined ? service : `http://${emulator}`
 
   return async function request<T>({ method = 'GET', path, body, timeoutMs, signal }: RestRequest) {
-    const late = AbortSignal.timeout(timeoutMs)
+    const late = AbortSignal.timeout(Math.ceil(timeoutMs))
     const sent = auth.request<T>({
       url: `${base}${path}`,
       method,
