@@ -13,6 +13,7 @@ import {
   type Tick,
   type TickOptions,
 } from '../conductor/tick.ts'
+import { startNotifying } from '../consumer/kafka/notify.ts'
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import { bucketName } from '../core/names.ts'
 import { homeAt } from '../local/home.ts'
@@ -226,10 +227,19 @@ async function tickOn(world: World, options: TickingOptions, hasten: boolean): P
     const { rules } = conductor.settings
     const watched = { ...conductor.options, hands: metrics.shown(conductor.hands), hasten }
     let state = ''
+    let ticked = false
+    // The watchdog is fed by ticks that come to their end, whatever they find.
+    const notifier = startNotifying(world.env, () => {
+      const getsOn = ticked
+      ticked = false
+      return getsOn
+    })
+    notifier.ready()
     while (!world.signal.aborted) {
       const done = await tickOrSay(world, watched)
       const untold = await conductor.notices.deliver(conductor.options)
       metrics.ticked(done, untold)
+      ticked = true
       if (done !== undefined) {
         const { record, why, left } = done
         if (record.state !== state) world.out(`${record.state}: ${why}\n`)
@@ -242,6 +252,7 @@ async function tickOn(world: World, options: TickingOptions, hasten: boolean): P
       }
       await pause(options.every, world.signal)
     }
+    notifier.stop()
     if (state !== 'complete' && state !== 'no_alerts') world.exit(1)
   }
   try {

@@ -145,7 +145,8 @@ function realWorld(): World {
     err: (text) => void process.stderr.write(text),
     tty: process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined,
     columns: process.stdout.columns ?? 100,
-    env: process.env,
+    // As it was at the start: the SDK of Cloud Storage has one variable taken from the process.
+    env: { ...process.env },
     now: () => new Date(),
     signal: stop.signal,
     exit() {},
