@@ -41,7 +41,7 @@ export function nightOfJd(jd: number, survey: Survey): Night {
   return nightOfDate(new Date(ms))
 }
 
-/** The night of an instant: the one that lasts, or the next one to come. */
+/** The night that an instant belongs to: the last one whose date has begun for its survey. */
 export function nightAt(instant: Date, survey: Survey): Night {
   return nightOfDate(new Date(instant.getTime() + shiftHours[survey] * 3_600_000))
 }
