@@ -23,6 +23,7 @@ function locked({
   | 'uniformBucketLevelAccess'
   | 'publicAccessPrevention'
   | 'softDeletePolicy'
+  | 'forceDestroy'
   | 'lifecycle'
 > {
   return {
@@ -30,6 +31,8 @@ function locked({
     uniformBucketLevelAccess: true,
     publicAccessPrevention: 'enforced',
     softDeletePolicy: { retentionDurationSeconds: 7 * 86_400 },
+    // A test instance goes with all that it holds; production does not go.
+    forceDestroy: config.instance !== undefined,
     ...guarded(config),
   }
 }

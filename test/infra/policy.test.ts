@@ -168,3 +168,38 @@ test('a stage can make objects in the archive and replace none', options, async 
     assert.ok(/archivist/.test(String(role)) || role === 'roles/storage.objectViewer', String(role))
   }
 })
+
+test('in an empty project nothing is made before its service is on', options, async () => {
+  const { all, resources } = await synthesised(production)
+  const on = Object.entries(resources['google_project_service'] ?? {})
+  const known = new Map(on.map(([id, { service }]) => [`google_project_service.${id}`, service]))
+  const others = all.filter(({ type }) => type !== 'google_project_service')
+  for (const { address, fields } of others) {
+    const waits = (fields['depends_on'] ?? []) as string[]
+    assert.ok(
+      waits.some((one) => known.has(one)),
+      address,
+    )
+  }
+  const topic = resources['google_pubsub_topic']?.['topic-ztf-ledger']?.['depends_on'] as string[]
+  assert.deepEqual(
+    topic.map((one) => known.get(one)),
+    ['pubsub.googleapis.com'],
+  )
+})
+
+test('what a test instance holds goes with it', options, async () => {
+  for (const instance of [undefined, 'rc1']) {
+    const config = { ...production, ...(instance !== undefined && { instance }) }
+    const { resources } = await synthesised(config)
+    for (const bucket of Object.values(resources['google_storage_bucket'] ?? {})) {
+      assert.equal(bucket['force_destroy'], instance !== undefined)
+    }
+    for (const set of Object.values(resources['google_bigquery_dataset'] ?? {})) {
+      assert.equal(set['delete_contents_on_destroy'], instance !== undefined)
+    }
+    for (const table of Object.values(resources['google_bigquery_table'] ?? {})) {
+      assert.equal(table['deletion_protection'], instance === undefined)
+    }
+  }
+})
