@@ -32,11 +32,13 @@ import { controlled, withControl, type ControlOptions } from './control.ts'
 import { parseDuration } from './duration.ts'
 import { nightArgument, withHome } from './embedded.ts'
 import { surveyOf } from './kafka.ts'
+import { openScreen } from './live-screen.ts'
 import { createLog } from './log.ts'
 import { withMetrics, type Address } from './metrics-server.ts'
 import { newestReport } from './night-report.ts'
 import { formatLine, formatView, type NightLook } from './night-view.ts'
 import { openPlace, type Place } from './place.ts'
+import { aborted } from './session.ts'
 import { formatTable } from './text-table.ts'
 import type { World } from './world.ts'
 
@@ -284,16 +286,24 @@ async function look({ place, hands, night, options }: Conductor): Promise<NightL
 
 async function watch(world: World, options: TickingOptions): Promise<void> {
   await withConductor(world, options, async (conductor) => {
+    const screen = world.tty ? openScreen(world) : undefined
+    // Whoever asks for the end while Kafka is slow to answer has the terminal back at once.
+    const ended = aborted(world.signal)
     let before: NightLook | undefined
-    while (!world.signal.aborted) {
-      const now = await look(conductor)
-      // Home, each line to its end, and what is left below.
-      const redraw = (text: string): string => `\x1b[H${text.replaceAll('\n', '\x1b[K\n')}\x1b[J`
-      if (world.tty) world.out(redraw(formatView(now, before)))
-      else world.out(formatLine(now, before))
-      before = now
-      if (isEnd(now.record.state) && now.record.pending.length === 0) break
-      await pause(options.every, world.signal)
+    try {
+      while (!world.signal.aborted) {
+        const looking = look(conductor)
+        looking.catch(() => {})
+        const now = await Promise.race([looking, ended])
+        if (now === undefined) break
+        if (screen === undefined) world.out(formatLine(now, before))
+        else screen.show(formatView(now, before))
+        before = now
+        if (isEnd(now.record.state) && now.record.pending.length === 0) break
+        await pause(options.every, world.signal)
+      }
+    } finally {
+      screen?.close()
     }
   })
 }

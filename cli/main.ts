@@ -124,6 +124,16 @@ export async function runCommandLine(world: World, words: readonly string[]): Pr
   }
 }
 
+function terminalOf(stream: NodeJS.WriteStream): NonNullable<World['terminal']> {
+  return {
+    size: () => ({ columns: stream.columns, rows: stream.rows }),
+    onResize(listener) {
+      stream.on('resize', listener)
+      return () => void stream.removeListener('resize', listener)
+    },
+  }
+}
+
 /** The real world of a process: the first Ctrl-C asks for an orderly end, the second one ends. */
 function realWorld(): World {
   const stop = new AbortController()
@@ -145,6 +155,7 @@ function realWorld(): World {
     err: (text) => void process.stderr.write(text),
     tty: process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined,
     columns: process.stdout.columns ?? 100,
+    ...(process.stdout.isTTY === true && { terminal: terminalOf(process.stdout) }),
     // As it was at the start: the SDK of Cloud Storage has one variable taken from the process.
     env: { ...process.env },
     now: () => new Date(),

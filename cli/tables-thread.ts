@@ -37,6 +37,8 @@ if (parentPort !== null) {
   const table = await openTable({
     ...{ file: ground.home.warehouse, dataset, routines },
     shapes: [ledgerShape],
+    // A conductor or a query that found no broker may have it open for as long as it asks.
+    patienceMs: 20_000,
   })
   const running = startReaders(
     [

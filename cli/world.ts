@@ -14,6 +14,12 @@ export interface World {
   tty: boolean
   /** Width of the terminal in characters. */
   columns: number
+  /** The terminal itself, where there is one: a person may make it larger or smaller. */
+  terminal?: {
+    size(): { columns: number; rows: number }
+    /** Answers how to listen no more. */
+    onResize(listener: () => void): () => void
+  }
   env: Readonly<Record<string, string | undefined>>
   now(): Date
   /** Fires at the first Ctrl-C or SIGTERM: finish what is under way and return. */

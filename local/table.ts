@@ -20,6 +20,8 @@ export interface TableOptions {
   /** Memory of the engine, for all tables on the file. The first to open it decides. */
   memoryLimitMb?: number
   threads?: number
+  /** How long to wait for another process that has the file open, milliseconds; not at all if absent. */
+  patienceMs?: number
   /** Most rows in one transaction. */
   batchRows?: number
   /** How long a row waits for others while nothing is being stored. */

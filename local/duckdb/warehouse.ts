@@ -21,6 +21,8 @@ export interface WarehouseOptions {
   memoryLimitMb?: number
   threads?: number
   readOnly?: boolean
+  /** How long to wait for another process that has the file open, milliseconds; not at all if absent. */
+  patienceMs?: number
 }
 
 export interface Reader {
@@ -188,7 +190,23 @@ function memoryLimit({ memoryLimitMb = 256 }: WarehouseOptions): string {
   return `${memoryLimitMb}MB`
 }
 
+/** Who only asks something has the file open for a moment. */
+const retryMs = 100
+
 async function openInstance(options: WarehouseOptions): Promise<DuckDBInstance> {
+  const { patienceMs = 0 } = options
+  for (const end = performance.now() + patienceMs; ;) {
+    try {
+      return await attach(options)
+    } catch (error) {
+      const held = error instanceof NightjarError && error.code === 'home_busy'
+      if (!held || performance.now() >= end) throw error
+      await new Promise((resolve) => setTimeout(resolve, retryMs))
+    }
+  }
+}
+
+async function attach(options: WarehouseOptions): Promise<DuckDBInstance> {
   const { file, threads = 2, readOnly = false } = options
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: memoryLimit(options),

@@ -20,7 +20,8 @@ import type { Truth } from '../../simulator/truth.ts'
 import { freePorts, skipWithoutKafka, startKafka, type Kafka } from '../consumer/kafka/broker.ts'
 import { loadNight } from '../consumer/kafka/night.ts'
 import { skipWithout } from '../data.ts'
-import { makeNight, runHere } from '../night/harness.ts'
+import { makeNight, repository, runHere } from '../night/harness.ts'
+import { skipWithoutPty, startOnTerminal, type Terminal } from './terminal.ts'
 import { mailLogin, startMailServer, type MailServer } from './smtp-server.ts'
 import { prepareHome, verifyHome } from '../night/verify.ts'
 
@@ -172,6 +173,57 @@ to = ["all@example.org"]
       },
     )
 
+    let terminal: Terminal | undefined
+    const watchOnTerminal = (): Terminal =>
+      startOnTerminal(
+        [
+          ...['bin/nightjar', 'conductor', 'watch', '--every', '0.5s'],
+          ...['--home', home, '--config', config, '--night', night.night],
+        ],
+        { rows: 30, columns: 100 },
+        {
+          env: { ...process.env, HOOK: 'http://127.0.0.1:1/', MAIL: 'none', TERM: 'xterm' },
+          cwd: repository,
+        },
+      )
+
+    await t.test(
+      'watch draws the night on a terminal of any size',
+      { skip: skipWithoutPty },
+      async () => {
+        const seen = watchOnTerminal()
+        const frame = await seen.until((lines) =>
+          lines.some((line) => /^rates +[\d.]+\/s came/.test(line)),
+        )
+        const shown = frame.join('\n')
+        assert.match(shown, /^Night 20261121 of ztf, .*Z$/m)
+        assert.match(shown, /^state +running since .*\(the topic has data\)$/m)
+        assert.match(shown, /^dark +2026-11-21 .* to 2026-11-21 /m)
+        assert.match(shown, /^deadline +\d{4}-\d\d-\d\d .*\(in \S/m)
+        assert.match(shown, /^topic +has data$/m)
+        assert.match(shown, /^consumer +running$/m)
+        assert.match(shown, /^lag +[\d,]+ of [\d,]+ not committed$/m)
+        assert.match(shown, /^audit +audit: /m)
+        for (const stage of ['archive', 'warehouse', 'exgalac', 'salt2', 'ledger']) {
+          assert.match(shown, new RegExp(`^${stage} +[\\d,]+$`, 'm'))
+        }
+        seen.resize(9, 40)
+        const small = await seen.until((lines) => lines.length === 9)
+        assert.ok(small.every((line) => [...line].length <= 40))
+        assert.match(small.join('\n'), /^state .{33}…$/m)
+        seen.resize(50, 120)
+        await seen.until((lines) => lines.some((line) => line.startsWith('ledger')))
+        seen.press('\x03')
+        assert.equal(await seen.ended, 0)
+        const after = seen.raw().split('\x1b[?1049l')
+        assert.equal(after.length, 2, 'the screen is given back once')
+        assert.match(after[0] ?? '', /\x1b\[\?25h$/, 'with its cursor')
+        assert.match(after[1] ?? '', /^(\^C)?Night 20261121 of ztf, [^\x1b]+ledger +[\d,]+\r\n$/)
+        terminal = watchOnTerminal()
+        await terminal.until((lines) => lines.length > 5)
+      },
+    )
+
     await t.test(
       'after dawn it drains, audits, closes as complete and stops the consumer',
       async () => {
@@ -179,6 +231,10 @@ to = ["all@example.org"]
         const { out, err, status } = await conductor('start', '--every', '0.5s')
         assert.equal(status, 0, out + err)
         assert.match(out, /^complete: every alert is accounted for$/m)
+        if (terminal !== undefined) {
+          assert.equal(await terminal.ended, 0)
+          assert.match(terminal.raw(), /\x1b\[\?1049lNight [^\x1b]*^state +complete since /m)
+        }
         assert.equal(owner(), undefined)
         assert.deepEqual(
           (await history()).map(({ to }) => to),

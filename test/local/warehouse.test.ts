@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -40,4 +41,25 @@ test('the file is free for another process at once, though a query was left befo
     await warehouse.release()
     assert.equal(openElsewhere(file), 'open')
   }
+})
+
+test('who writes waits for one who only reads, and says who it is where that takes too long', async () => {
+  const file = join(dir, 'held.duckdb')
+  await (await acquireWarehouse({ file })).release()
+  const module = resolve(import.meta.dirname, '../../local/duckdb/warehouse.ts')
+  const program = `
+    const { acquireWarehouse } = await import(${JSON.stringify(module)})
+    await acquireWarehouse({ file: ${JSON.stringify(file)}, readOnly: true })
+    console.log('open')
+    setInterval(() => {}, 1000)`
+  const words = ['--input-type=module', '--eval', program]
+  const reader = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(reader.stdout, 'data')
+  await assert.rejects(
+    acquireWarehouse({ file, patienceMs: 300 }),
+    new RegExp(`process ${reader.pid} has it open`),
+  )
+  const waited = acquireWarehouse({ file, patienceMs: 60_000 })
+  setTimeout(() => reader.kill('SIGKILL'), 300)
+  await (await waited).release()
 })
