@@ -152,8 +152,13 @@ export function machineName(at: Instance, machine: 'consumer' | 'conductor'): st
   return `${at.survey === 'ztf' ? '' : `${at.survey}-`}night-conductor${suffix(at)}`
 }
 
-/** A secret of the consumer: `ztf-krb5-keytab`. */
-export function secretName(at: Instance, secret: 'krb5-conf' | 'krb5-keytab' | 'scram'): string {
+/** What is kept secret of a survey: for Kafka, and for who tells alarms. On its machines it is a file of this name. */
+export const secretWords = ['krb5-conf', 'krb5-keytab', 'scram', 'webhook', 'mail'] as const
+
+export type SecretWord = (typeof secretWords)[number]
+
+/** A secret of a survey's machines: `ztf-krb5-keytab`. */
+export function secretName(at: Instance, secret: SecretWord): string {
   return `${at.survey}-${secret}${suffix(at)}`
 }
 

@@ -1,11 +1,13 @@
 /** When a person is woken: each policy says in its text what to look at first. */
 import { BillingBudget } from '@cdktf/provider-google/lib/billing-budget/index.js'
+import { LoggingMetric } from '@cdktf/provider-google/lib/logging-metric/index.js'
 import { MonitoringAlertPolicy } from '@cdktf/provider-google/lib/monitoring-alert-policy/index.js'
 import { MonitoringNotificationChannel } from '@cdktf/provider-google/lib/monitoring-notification-channel/index.js'
 
-import { functionName, sharedName, subscriptionName } from '../core/names.ts'
+import { functionName, machineName, sharedName, subscriptionName } from '../core/names.ts'
 import { readersOf } from '../core/pipeline.ts'
 import { labelsOf, titleOf, type Context, type SurveyContext } from './context.ts'
+import type { Machines } from './machines.ts'
 
 export type Channels = readonly MonitoringNotificationChannel[]
 
@@ -39,7 +41,11 @@ export function addBudget({ stack, config }: Context, channels: Channels): void 
 
 const minutes = (count: number): string => `${count * 60}s`
 
-export function addAlarms({ stack, at, labels }: SurveyContext, channels: Channels): void {
+export function addAlarms(
+  { stack, at, config, labels }: SurveyContext,
+  channels: Channels,
+  machines: Machines,
+): void {
   /** One condition over one kind of series: more than a number, for so long. */
   function alarm(
     key: string,
@@ -110,4 +116,55 @@ export function addAlarms({ stack, at, labels }: SurveyContext, channels: Channe
       aligner: 'ALIGN_MAX',
     },
   )
+
+  // What the machines say at their serial consoles: errors of the programs, and why a start ended.
+  for (const [program, { instanceId }] of Object.entries(machines)) {
+    const metric = new LoggingMetric(stack, `said-${at.survey}-${program}`, {
+      name: `${sharedName(at, at.survey)}/${program}-errors`,
+      description: titleOf(at, `errors that the ${program} says`),
+      filter: [
+        'log_id("serialconsole.googleapis.com/serial_port_1_output")',
+        `resource.labels.instance_id = "${instanceId}"`,
+        `(textPayload : "\\"severity\\":\\"ERROR\\"" OR textPayload : "nightjar: Cannot")`,
+      ].join(' AND '),
+      metricDescriptor: { metricKind: 'DELTA', valueType: 'INT64', unit: '1' },
+    })
+    alarm(
+      `${program}-errors`,
+      `the ${program} says that something is wrong`,
+      program === 'consumer'
+        ? 'systemd starts it again where it stood. Its last line says why: a secret, Kafka, or Pub/Sub.'
+        : '`nightjar conductor status --cloud` says how the night stands; `nightjar conductor report --cloud` names every missing alert.',
+      {
+        filter: `resource.type = "gce_instance" AND metric.type = "logging.googleapis.com/user/${metric.name}"`,
+        above: 0,
+        lasting: 0,
+        aligner: 'ALIGN_DELTA',
+      },
+    )
+  }
+  // A test instance is started when somebody wants it to be.
+  if (config.instance !== undefined) return
+  const silent = 'the conductor did not come up for a day'
+  new MonitoringAlertPolicy(stack, `alarm-${at.survey}-no-conductor`, {
+    displayName: titleOf(at, silent),
+    combiner: 'OR',
+    userLabels: labels,
+    notificationChannels: channels.map(({ id }) => id),
+    documentation: {
+      content: `See the job \`${machineName(at, 'conductor')}-tick\` of Cloud Scheduler and the machine's serial console.`,
+      mimeType: 'text/markdown',
+    },
+    alertStrategy: { autoClose: '86400s' },
+    conditions: [
+      {
+        displayName: silent,
+        conditionAbsent: {
+          filter: `resource.type = "gce_instance" AND resource.labels.instance_id = "${machines.conductor.instanceId}" AND metric.type = "compute.googleapis.com/instance/uptime"`,
+          duration: minutes(23 * 60),
+          aggregations: [{ alignmentPeriod: '60s', perSeriesAligner: 'ALIGN_SUM' }],
+        },
+      },
+    ],
+  })
 }

@@ -6,8 +6,9 @@
 #
 # It needs what Debian's image for Compute Engine has: bash, coreutils, curl, sed, tar, systemd.
 #
-# Metadata attributes: NIGHTJAR_FILES, one file a line: SHA-256, generation, bucket, object, word. The
-# words are program, streams and startup.
+# Metadata attributes: NIGHTJAR_FILES, one file a line: SHA-256, generation, bucket, object, word (the words
+# are program, streams and startup); NIGHTJAR_SECRETS; NIGHTJAR_SURVEY and NIGHTJAR_INSTANCE; and NIGHT and
+# KAFKA_TOPIC, for which see the start-up scripts.
 set -euo pipefail
 shopt -s inherit_errexit
 umask 077
@@ -108,7 +109,7 @@ release() {
 # Place the secrets that the streams name, in memory and readable by the program alone. A line of
 # NIGHTJAR_SECRETS: word, name of the secret.
 place_secrets() {
-  local project=$1 secrets word name status
+  local secrets word name status
   secrets=$(attribute NIGHTJAR_SECRETS)
   [[ $(stat --file-system --format %T "$run") = tmpfs ]] || fail "\"$run\" is not in memory: no secret is put there"
   install -d --mode 500 --owner nightjar --group nightjar "$run/secrets"
@@ -142,6 +143,8 @@ NIGHTJAR_SURVEY=$survey
 NIGHTJAR_INSTANCE=$instance
 NIGHTJAR_ZONE=$zone
 NIGHTJAR_LOG=json
+NIGHT=$night
+KAFKA_TOPIC=$topics
 NIGHTJAR_WORDS=$words
 END
   place "$work/environment" "$run/environment" 400
@@ -160,6 +163,9 @@ main() {
   project=$(metadata project/project-id)
   zone=$(metadata instance/zone)
   zone=${zone##*/}
+  night=$(attribute NIGHT)
+  topics=$(attribute KAFKA_TOPIC)
+  [[ $topics =~ ^[A-Za-z0-9._,-]*$ ]] || fail "KAFKA_TOPIC \"$topics\" must be topics' names, divided by commas"
   getent passwd nightjar >/dev/null ||
     useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin nightjar
   install -d --mode 755 "$run"

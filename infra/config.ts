@@ -17,10 +17,16 @@ export interface InfraConfig {
   /** Absent in production. */
   instance?: string
   surveys: readonly Survey[]
+  /** The file of streams that the machines read, from where the deployment's own file is. */
+  streams: string
   /** Days that topics and subscriptions keep messages. */
   retentionDays: number
   /** Most instances of one function at a time: the ceiling of what a flood can cost. */
   maxInstances: number
+  /** Of both machines of a survey. */
+  machineType: string
+  /** When the conductor is started, as cron has it, in UTC. */
+  tick: string
   /** Days after which archived packets go to a colder class, and to the coldest. */
   archive: { nearlineAfterDays: number; archiveAfterDays: number }
   /** Who may attach subscriptions of their own projects to the result topics. */
@@ -40,6 +46,8 @@ const instance = rule(
   'a letter and up to 14 letters or digits, lower case',
   /^[a-z][a-z0-9]{0,14}$/,
 )
+const machine = rule('a machine type such as "e2-small"', /^[a-z0-9]+-[a-z0-9-]+$/)
+const cron = rule('five fields of cron such as "0 * * * *"', /^[\d*/,-]+( [\w*/,-]+){4}$/)
 const survey: Rule = {
   allowed: `one of ${surveys.join(', ')}`,
   fits: (text) => surveys.some((known) => known === text),
@@ -76,8 +84,11 @@ export function checkConfig(settings: unknown, env: Environment): InfraConfig {
     zone: root.needText('zone', zone),
     ...(named !== undefined && { instance: named }),
     surveys: root.needList('surveys', survey) as Survey[],
+    streams: root.needText('streams'),
     retentionDays: needWhole(root, 'retention_days', 1, 31),
     maxInstances: needWhole(root, 'max_instances', 1, 1000),
+    machineType: root.needText('machine_type', machine),
+    tick: root.needText('tick', cron),
     archive: {
       nearlineAfterDays: archive ? needWhole(archive, 'nearline_after_days', 0, 3650) : 0,
       archiveAfterDays: archive ? needWhole(archive, 'archive_after_days', 1, 3650) : 1,

@@ -1,9 +1,10 @@
-/** What an operator looks at while alerts come in: by topic and by stage. */
+/** What an operator looks at while alerts come in: by topic, by stage, by machine. */
 import { MonitoringDashboard } from '@cdktf/provider-google/lib/monitoring-dashboard/index.js'
 
 import { functionName, subscriptionName, topicName } from '../core/names.ts'
 import { readersOf, topicsOf } from '../core/pipeline.ts'
 import type { SurveyContext } from './context.ts'
+import type { Machines } from './machines.ts'
 
 interface Series {
   name: string
@@ -13,7 +14,7 @@ interface Series {
   reducer?: string
 }
 
-export function addDashboard({ stack, at }: SurveyContext): void {
+export function addDashboard({ stack, at }: SurveyContext, machines: Machines): void {
   const topic = (id: string, metric: string): string =>
     `resource.type = "pubsub_topic" AND resource.labels.topic_id = "${id}" AND metric.type = "pubsub.googleapis.com/topic/${metric}"`
   const subscription = (id: string, metric: string): string =>
@@ -81,6 +82,20 @@ export function addDashboard({ stack, at }: SurveyContext): void {
         aligner: 'ALIGN_MAX',
       })),
     ],
+    ...(
+      [
+        ['Processor of the machines', 'cpu/utilization', 'ALIGN_MEAN'],
+        ['What the machines receive, bytes/s', 'network/received_bytes_count', 'ALIGN_RATE'],
+        ['How long the machines are up, seconds', 'uptime_total', 'ALIGN_MAX'],
+      ] as const
+    ).map(([title, metric, aligner]): [string, Series[]] => [
+      title,
+      Object.entries(machines).map(([name, { instanceId }]) => ({
+        name,
+        filter: `resource.type = "gce_instance" AND resource.labels.instance_id = "${instanceId}" AND metric.type = "compute.googleapis.com/instance/${metric}"`,
+        aligner,
+      })),
+    ]),
   ]
   const instance = at.instance === undefined ? '' : ` ${at.instance}`
   new MonitoringDashboard(stack, `dashboard-${at.survey}`, {

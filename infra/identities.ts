@@ -1,6 +1,6 @@
 /**
- * Who may do what: a service account for each function and program, with no more than it needs, and two
- * roles where Google's own are too wide.
+ * Who may do what: a service account for each function and program, with no more than it needs, and
+ * roles of our own where Google's own are too wide.
  */
 import { ProjectIamCustomRole } from '@cdktf/provider-google/lib/project-iam-custom-role/index.js'
 import { ServiceAccount } from '@cdktf/provider-google/lib/service-account/index.js'
@@ -14,6 +14,16 @@ export interface Roles {
   archivist: ProjectIamCustomRole
   /** Attach subscriptions of another project to a topic. */
   subscriber: ProjectIamCustomRole
+  /** Start, stop and look at a machine, and say what night it is. */
+  machinist: ProjectIamCustomRole
+  /** Start a machine. */
+  starter: ProjectIamCustomRole
+  /** See the end of an operation on a machine, and how much subscriptions have left. */
+  watcher: ProjectIamCustomRole
+  /** Take the endpoint from a subscription, and give it back. */
+  pauser: ProjectIamCustomRole
+  /** Seek a subscription. */
+  seeker: ProjectIamCustomRole
 }
 
 export function addRoles({ stack, config }: Context): Roles {
@@ -34,6 +44,22 @@ export function addRoles({ stack, config }: Context): Roles {
       'pubsub.topics.attachSubscription',
       'pubsub.topics.get',
     ]),
+    machinist: role('machinist', 'start and stop machines', [
+      'compute.instances.get',
+      'compute.instances.setMetadata',
+      'compute.instances.start',
+      'compute.instances.stop',
+    ]),
+    starter: role('starter', 'start machines', ['compute.instances.start']),
+    watcher: role('watcher', 'see operations end and backlogs shrink', [
+      'compute.zoneOperations.get',
+      'monitoring.timeSeries.list',
+    ]),
+    pauser: role('pauser', 'pause subscriptions', [
+      'pubsub.subscriptions.get',
+      'pubsub.subscriptions.update',
+    ]),
+    seeker: role('seeker', 'seek subscriptions', ['pubsub.subscriptions.consume']),
   }
 }
 

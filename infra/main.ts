@@ -5,7 +5,7 @@
  *     NIGHTJAR_DEPLOYMENT=my.toml node infra/main.ts
  */
 import { readFileSync } from 'node:fs'
-import { relative, resolve } from 'node:path'
+import { dirname, relative, resolve } from 'node:path'
 
 import { parse } from 'smol-toml'
 
@@ -25,9 +25,10 @@ const mostNights: Readonly<Record<Survey, number>> = { ztf: 300_000, lsst: 10_00
 
 try {
   const file = process.env['NIGHTJAR_DEPLOYMENT'] ?? resolve(import.meta.dirname, 'example.toml')
-  const config = checkConfig(parse(readFileSync(file, 'utf8')), process.env)
+  const told = checkConfig(parse(readFileSync(file, 'utf8')), process.env)
+  const config = { ...told, streams: resolve(dirname(file), told.streams) }
   const root = resolve(import.meta.dirname, '..')
-  const bundles = bundlesIn(resolve(root, 'dist/functions'))
+  const bundles = bundlesIn(resolve(root, 'dist/functions'), resolve(root, 'dist/machines'))
   const outdir = resolve(import.meta.dirname, 'cdktf.out')
   const stacks = synthesise(config, bundles, outdir)
   const { project, region, instance = 'production', surveys } = config

@@ -14,6 +14,11 @@ import { addDashboard } from './dashboard.ts'
 import { addFunctions } from './functions.ts'
 import { addAccounts, addRoles } from './identities.ts'
 import { excludeLogs } from './logs.ts'
+import { addMachines } from './machines.ts'
+import { addNetwork } from './network.ts'
+import { addSchedule } from './schedule.ts'
+import { addSecrets } from './secrets.ts'
+import { readStreams } from './streams.ts'
 import { addSubscriptions } from './subscriptions.ts'
 import { addTopics } from './topics.ts'
 import { addWarehouse } from './warehouse.ts'
@@ -39,6 +44,8 @@ export function createStack(
   enableApis(context)
   const roles = addRoles(context)
   const brokerFiles = addBrokerFiles(context)
+  const streams = readStreams(config.streams, config.surveys)
+  const subnetwork = addNetwork(context, streams)
   const channels = addChannels(context)
   addBudget(context, channels)
   for (const survey of config.surveys) {
@@ -48,10 +55,13 @@ export function createStack(
     addBuckets(here, accounts, roles, topics, brokerFiles)
     const warehouse = addWarehouse(here, accounts)
     const functions = addFunctions(here, accounts, brokerFiles, bundles)
-    addSubscriptions(here, topics, functions, accounts, warehouse)
+    addSubscriptions(here, topics, functions, accounts, roles, warehouse)
     excludeLogs(here)
-    addDashboard(here)
-    addAlarms(here, channels)
+    addSecrets(here, accounts)
+    const machines = addMachines(here, accounts, roles, subnetwork, brokerFiles, bundles, streams)
+    addSchedule(here, accounts, roles, machines)
+    addDashboard(here, machines)
+    addAlarms(here, channels, machines)
   }
   return stack
 }

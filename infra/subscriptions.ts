@@ -17,7 +17,7 @@ import { subscriptionName, type TopicWord } from '../core/names.ts'
 import { counter, countedTopics, readersOf } from '../core/pipeline.ts'
 import { idOf, seconds, type SurveyContext } from './context.ts'
 import type { Functions } from './functions.ts'
-import type { Accounts } from './identities.ts'
+import { memberOf, type Accounts, type Roles } from './identities.ts'
 import type { Topics } from './topics.ts'
 import type { Warehouse } from './warehouse.ts'
 
@@ -29,6 +29,7 @@ export function addSubscriptions(
   topics: Topics,
   functions: Functions,
   accounts: Accounts,
+  roles: Roles,
   warehouse: Warehouse,
 ): void {
   const { stack, at, config, labels } = context
@@ -83,24 +84,41 @@ export function addSubscriptions(
     }
     return subscription
   }
+  /** What the conductor may do with a subscription. */
+  function conducted(subscription: PubsubSubscription, key: string, role: string): void {
+    new PubsubSubscriptionIamMember(stack, `${at.survey}-${key}-by-conductor`, {
+      subscription: subscription.name,
+      role,
+      member: memberOf(accounts.conductor),
+    })
+  }
 
   new ServiceAccountIamMember(stack, `${at.survey}-tokens-of-caller`, {
     serviceAccountId: accounts.caller.name,
     role: 'roles/iam.serviceAccountTokenCreator',
     member: agent,
   })
+  // Who sets an endpoint says in whose name it is called.
+  new ServiceAccountIamMember(stack, `${at.survey}-caller-as-conductor`, {
+    serviceAccountId: accounts.caller.name,
+    role: 'roles/iam.serviceAccountUser',
+    member: memberOf(accounts.conductor),
+  })
   for (const { name, reads, stages } of readersOf(at.survey)) {
     const made = functions.get(name)
     if (made === undefined) continue
     const { uri } = made.serviceConfig
-    subscribe(reads, name, {
+    const pushed = subscribe(reads, name, {
       filter: stageFilter(...stages),
       ackDeadlineSeconds: 60,
+      // The conductor takes it away between nights and sets it again.
+      lifecycle: { ignoreChanges: ['push_config'] },
       pushConfig: {
         pushEndpoint: `${uri}/projects/${at.project}/topics/${topicOf(reads).name}`,
         oidcToken: { serviceAccountEmail: accounts.caller.email, audience: uri },
       },
     })
+    conducted(pushed, `${reads}-${name}`, roles.pauser.name)
   }
 
   const mayWrite = (['roles/bigquery.dataEditor', 'roles/bigquery.metadataViewer'] as const).map(
@@ -127,5 +145,8 @@ export function addSubscriptions(
   })
   subscribe('dead_letter', 'replay', { ackDeadlineSeconds: 600 })
 
-  for (const word of countedTopics(at.survey)) subscribe(word, counter, { ackDeadlineSeconds: 60 })
+  for (const word of countedTopics(at.survey)) {
+    const counted = subscribe(word, counter, { ackDeadlineSeconds: 60 })
+    conducted(counted, `${word}-${counter}`, roles.seeker.name)
+  }
 }

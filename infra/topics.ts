@@ -57,10 +57,11 @@ export function addTopics(
   for (const word of ['alert_data', 'ledger', 'dead_letter'] as const) {
     grant(word, 'by-consumer', memberOf(accounts.consumer), publisher)
   }
-  // Replay sends to whatever topic a stage reads.
-  const read = new Set(readersOf(at.survey).map(({ reads }) => reads))
-  for (const word of [...read, 'dead_letter', 'night'] as const) {
-    grant(word, 'by-conductor', memberOf(accounts.conductor), publisher)
+  // Replay sends to whatever topic a stage reads and says so; how the night goes is told on its own topic.
+  const read = readersOf(at.survey).map(({ reads }) => reads)
+  const conducted = new Set<TopicWord>([...read, 'ledger', 'dead_letter', 'night'])
+  for (const word of topics.keys()) {
+    if (conducted.has(word)) grant(word, 'by-conductor', memberOf(accounts.conductor), publisher)
   }
   for (const [index, member] of config.subscribers.entries()) {
     for (const word of topics.keys()) {

@@ -94,6 +94,8 @@ NIGHTJAR_SURVEY=ztf
 NIGHTJAR_INSTANCE=rc1
 NIGHTJAR_ZONE=us-central1-a
 NIGHTJAR_LOG=json
+NIGHT=20261121
+KAFKA_TOPIC=ztf_20261121_programid1,ztf_20261121_programid3
 NIGHTJAR_WORDS=--topic ztf_20261121_programid1 ztf_20261121_programid3
 `,
     })
@@ -216,6 +218,7 @@ test('what cannot be had is one sentence on the serial console', options, async 
   machine.attributes.set('NIGHT', '20261121')
   machine.attributes.set('KAFKA_TOPIC', 'ztf; reboot')
   assert.match(await refusal(), /KAFKA_TOPIC "ztf; reboot" must be topics' names/)
+  machine.attributes.delete('KAFKA_TOPIC')
 
   rmSync(machine.path('var/lib/nightjar'), { recursive: true })
   machine.attributes.set('NIGHTJAR_FILES', [program.replace('.tar.gz', '.tgz'), streams].join('\n'))
@@ -245,8 +248,8 @@ test(
       ['', '', 'start'],
       ['START', '', 'start'],
       ['END', '', 'end'],
-      ['20261121', '', 'start --night 20261121'],
-      ['END', 'ztf_20261120_programid1', 'end --night 20261120'],
+      ['20261121', '', 'start'],
+      ['END', 'ztf_20261120_programid1', 'end'],
     ] as const) {
       if (night === '') machine.attributes.delete('NIGHT')
       else machine.attributes.set('NIGHT', night)

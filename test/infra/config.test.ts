@@ -56,7 +56,7 @@ test('every fault is told at once, with its path, its value and what is allowed'
 test('nothing that costs money has a default', () => {
   assert.throws(
     () => checkConfig({}, {}),
-    /project.*region.*zone.*surveys.*retention_days.*max_instances.*notify.*archive/s,
+    /project.*region.*zone.*surveys.*streams.*retention_days.*max_instances.*machine_type.*tick.*notify.*archive/s,
   )
 })
 

@@ -46,7 +46,9 @@ function parsed(text: string): unknown {
 }
 
 const masked = (line: string): string =>
-  line.replaceAll(/\b[0-9A-F]{32}\b/g, '<hash>').replaceAll(/-[0-9a-f]{16}\.zip/g, '-<hash>.zip')
+  line
+    .replaceAll(/\b[0-9A-F]{32}\b|\b[0-9a-f]{64}\b/g, '<hash>')
+    .replaceAll(/-[0-9a-f]{16}\.(zip|tar\.gz|toml|sh)\b/g, '-<hash>.$1')
 
 if (import.meta.main) {
   mkdirSync(goldenFolder, { recursive: true })

@@ -3,7 +3,7 @@
  * by the subscriptions of the stack, with the bundles and the environment that the stack gives them.
  */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 
@@ -44,11 +44,13 @@ after(() => rmSync(dir, { recursive: true, force: true }))
 async function synthesised(): Promise<{ path: string; text: string }> {
   const readers = new Set(Object.values(stages).map(({ reader }) => reader))
   for (const reader of readers) await bundleReader(reader, dir)
+  // There is no emulator of machines, so nothing runs their program.
+  writeFileSync(join(dir, `nightjar-${'0'.repeat(64)}.tar.gz`), '')
   const [{ synthesise }, { bundlesIn }] = await Promise.all([
     import('../../infra/synth.ts'),
     import('../../infra/bundles.ts'),
   ])
-  const [, instance] = synthesise(config, bundlesIn(dir), join(dir, 'out'))
+  const [, instance] = synthesise(config, bundlesIn(dir, dir), join(dir, 'out'))
   assert.ok(instance)
   return instance
 }

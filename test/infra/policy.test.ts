@@ -98,6 +98,8 @@ test('what can carry labels carries those a bill is read by', options, async () 
     'google_bigquery_dataset',
     'google_bigquery_table',
     'google_cloudfunctions2_function',
+    'google_compute_instance',
+    'google_secret_manager_secret',
   ]) {
     for (const [id, { labels }] of Object.entries(resources[type] ?? {})) {
       const found = fieldsOf(labels)
@@ -116,6 +118,7 @@ test(
       'google_storage_bucket',
       'google_bigquery_dataset',
       'google_bigquery_table',
+      'google_secret_manager_secret',
     ]
     const guards = async (config: typeof production): Promise<Set<unknown>> => {
       const { resources } = await synthesised(config)

@@ -22,8 +22,11 @@ export const production: InfraConfig = {
   region: 'us-central1',
   zone: 'us-central1-a',
   surveys: ['ztf', 'lsst'],
+  streams: resolve(import.meta.dirname, '../../infra/streams.toml'),
   retentionDays: 7,
   maxInstances: 20,
+  machineType: 'e2-small',
+  tick: '0 * * * *',
   archive: { nearlineAfterDays: 30, archiveAfterDays: 365 },
   subscribers: ['group:brokers@example.org'],
   analysts: ['group:astronomers@example.org'],
@@ -76,5 +79,6 @@ function bundlesOfNothing(folder: string): Bundles {
   }
   return {
     of: (stage) => put(`${stage}-0123456789abcdef.zip`),
+    machine: () => put(`nightjar-${'0123456789abcdef'.repeat(4)}.tar.gz`),
   }
 }

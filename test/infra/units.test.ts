@@ -34,7 +34,7 @@ test(
     // The program and its user are on the machine only.
     const verified = (path: string, change: (text: string) => string): string => {
       const text = readFileSync(join(repository, path), 'utf8')
-        .replace('/opt/nightjar/current/bin/nightjar', '/bin/true')
+        .replaceAll('/opt/nightjar/current/bin/nightjar', '/bin/true')
         .replace('User=nightjar\n', '')
       const file = join(dir, path.split('/')[1] ?? '')
       writeFileSync(file, change(text))

@@ -1,0 +1,36 @@
+/** Where the machines' secrets will be. Only the containers: what goes in never passes through here. */
+import { SecretManagerSecretIamMember } from '@cdktf/provider-google/lib/secret-manager-secret-iam-member/index.js'
+import { SecretManagerSecret } from '@cdktf/provider-google/lib/secret-manager-secret/index.js'
+
+import { secretName, secretWords, type SecretWord } from '../core/names.ts'
+import { guarded, type SurveyContext } from './context.ts'
+import { memberOf, type Accounts } from './identities.ts'
+
+/** What only the conductor tells others by. */
+const conductors: readonly SecretWord[] = ['webhook', 'mail']
+
+/** Kerberos, SCRAM and whom to tell; the conductor asks Kafka for its offsets, so it reads all. */
+export function addSecrets(
+  { stack, at, config, labels }: SurveyContext,
+  { consumer, conductor }: Accounts,
+): void {
+  for (const word of secretWords) {
+    const secret = new SecretManagerSecret(stack, `secret-${at.survey}-${word}`, {
+      secretId: secretName(at, word),
+      labels,
+      replication: { userManaged: { replicas: [{ location: config.region }] } },
+      ...guarded(config),
+    })
+    for (const [who, account] of [
+      ['consumer', consumer],
+      ['conductor', conductor],
+    ] as const) {
+      if (who === 'consumer' && conductors.includes(word)) continue
+      new SecretManagerSecretIamMember(stack, `${at.survey}-${word}-to-${who}`, {
+        secretId: secret.secretId,
+        role: 'roles/secretmanager.secretAccessor',
+        member: memberOf(account),
+      })
+    }
+  }
+}
