@@ -93,7 +93,7 @@ export async function auditOf(
   night: KnownNight,
   at: Date,
 ): Promise<NightAudit> {
-  const ledger = await readLedgerSets(query, night.night, night.ranges)
+  const ledger = await readLedgerSets(query, night.night, night.ranges, night.lateStages)
   const audited = auditNight({ survey: ground.at.survey, ...night, ledger })
   const store = await ground.bucket('broker_files')
   const filters = await filtersOf(audited, query, store)

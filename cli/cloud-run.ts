@@ -161,7 +161,7 @@ async function accounted(
     if (signal.aborted) return
     let missing = 0
     for (const known of await knownNights(await ground.bucket('broker_files'))) {
-      const ledger = await readLedgerSets(table.query, known.night, known.ranges)
+      const ledger = await readLedgerSets(table.query, known.night, known.ranges, known.lateStages)
       missing += auditNight({ survey: ground.at.survey, ...known, ledger }).missingCount
     }
     if (missing === 0) return

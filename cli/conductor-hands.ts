@@ -235,8 +235,8 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
     const ranges = rangesOf(known, record.ends, ends ?? [])
     const queries = await place.openLedger()
     try {
-      const ledger = await readLedgerSets(queries.query, night, ranges)
       const { lateStages } = known
+      const ledger = await readLedgerSets(queries.query, night, ranges, lateStages)
       const audit = auditNight({ survey, night, ranges, ledger, lateStages })
       // Of a topic the offsets say whether it was read to its end.
       const unfinished = known.unfinished.filter((source) => !source.startsWith('kafka:'))

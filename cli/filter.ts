@@ -6,10 +6,11 @@ import { selectorSql, type Dialect } from '../control/selector/sql.ts'
 import { NightjarError } from '../core/errors.ts'
 import { beginStage } from '../core/late-stage.ts'
 import { datasetName, topicName, type Survey } from '../core/names.ts'
-import { filterStage } from '../core/pipeline.ts'
+import { filterStages } from '../core/pipeline.ts'
 import { alertFilter, type AlertFilter } from '../functions/filter/alert-filter.ts'
 import { filterAccounts } from '../functions/filter/account.ts'
 import { alertColumns } from '../functions/filter/columns.ts'
+import { alertsWithFits } from '../functions/filter/fits.ts'
 import { alertFields } from '../functions/filter/fields.ts'
 import {
   addFilter,
@@ -105,15 +106,17 @@ function addCommand(world: World): Command {
     async (name: string, text: string, options: HomeOptions) => {
       checkFilterName(name)
       const at = instanceOf(options)
-      warn(world, alertFilter(text, at.survey))
+      const made = alertFilter(text, at.survey)
+      warn(world, made)
+      const stage = made.onFits ? 'filter_fits' : 'filter'
       const ground = await openGround(options.home, at)
       try {
         // First what the alerts will wait in, then what has them judged.
         await ground.topic(`filter_${name}`)
-        await ground.subscription('alert_data', filterStage)
+        await ground.subscription(filterStages[stage], stage)
         const files = await store(ground)
         const filter = await addFilter(files, name, text, world.now())
-        await beginStage(files, filterStage, world.now())
+        await beginStage(files, stage, world.now())
         const { version } = filter.versions.at(-1) ?? { version: 0 }
         world.out(`${name}, version ${version}, publishes on ${topicName(at, `filter_${name}`)}\n`)
       } finally {
@@ -198,10 +201,14 @@ async function test(world: World, text: string, options: TestOptions): Promise<v
     const columns = await describeTable(queries.query, datasetName(at), 'alerts')
     const where = (dialect: Dialect): string =>
       selectorSql(filter.selector, alertColumns(at.survey, columns, dialect), dialect)
-    if (options.sql !== undefined) return world.out(`${where(options.sql)}\n`)
+    if (options.sql !== undefined) {
+      if (filter.onFits) world.err(`note: a filter on fits is for FROM ${alertsWithFits}\n`)
+      return world.out(`${where(options.sql)}\n`)
+    }
     if (columns.length === 0) return world.err('no alerts are stored yet\n')
     const found = await judge(
       queries,
+      filter.onFits ? alertsWithFits : 'alerts',
       where('duckdb'),
       sinceOf(options.since, world.now()),
       options,
@@ -219,6 +226,7 @@ interface Found {
 
 async function judge(
   queries: HomeQueries,
+  from: string,
   where: string,
   since: string | undefined,
   { list }: TestOptions,
@@ -227,7 +235,7 @@ async function judge(
   const found: Found = { nights: [], alerts: [] }
   const perNight = queries.query(
     `SELECT CAST(obs_date AS VARCHAR) AS night, COUNT(*) AS alerts, COUNT(*) FILTER (WHERE ${where}) AS selected
-     FROM alerts WHERE ${nights} GROUP BY 1 ORDER BY 1`,
+     FROM ${from} WHERE ${nights} GROUP BY 1 ORDER BY 1`,
   )
   for await (const { night, alerts, selected } of perNight) {
     found.nights.push({
@@ -237,7 +245,7 @@ async function judge(
     })
   }
   const which = queries.query(
-    `SELECT objectId, candid, CAST(obs_date AS VARCHAR) AS night FROM alerts
+    `SELECT objectId, candid, CAST(obs_date AS VARCHAR) AS night FROM ${from}
      WHERE ${nights} AND ${where} ORDER BY obs_date DESC, candid DESC LIMIT ${Math.max(0, Math.floor(list)) || 0}`,
   )
   for await (const { objectId, candid, night } of which) {

@@ -1,9 +1,9 @@
 /**
- * The stage of the named filters in a running broker: there from the first filter on, also a late one, and
- * for good, since what it owes an account of goes on when the last filter is removed.
+ * The stages of the named filters in a running broker: each there from the first filter of its kind on, also
+ * a late one, and for good, since what it owes an account of goes on when the last filter is removed.
  */
 import { lateStages } from '../core/late-stage.ts'
-import { filterStage } from '../core/pipeline.ts'
+import { filterStages, isFilterStage, type FilterStage } from '../core/pipeline.ts'
 import type { Log } from '../core/log.ts'
 import { createFilter } from '../functions/filter/filter.ts'
 import { createStage } from '../functions/stage.ts'
@@ -17,44 +17,46 @@ export interface LiveFilters {
   close(): Promise<void>
 }
 
-/** How often a broker without filters looks for the first. */
+/** How often a broker looks for the first filter of a kind. */
 const lookMs = 1000
 
-/** Start the stage if it has begun, and look for the first filter if it has not. */
+/** Start each stage that has begun, and look for the first filter of those that have not. */
 export async function startFilters(ground: Ground, log: Log): Promise<LiveFilters> {
   const store = await ground.bucket('broker_files')
   let fail: (error: unknown) => void = () => {}
   const failed = new Promise<never>((_, reject) => (fail = reject))
   failed.catch(() => {})
-  let running: Promise<Running> | undefined
+  const running = new Map<FilterStage, Running>()
+  let looking: Promise<void> = Promise.resolve()
   let closed = false
   let timer: NodeJS.Timeout | undefined
 
   async function look(): Promise<void> {
-    const begun = (await lateStages(store)).some(({ stage }) => stage === filterStage)
-    if (closed) return
-    if (!begun) {
-      timer = setTimeout(() => void look().catch(fail), lookMs)
-      return
+    const begun = new Set((await lateStages(store)).map(({ stage }) => stage))
+    for (const stage of stages) {
+      if (!closed && begun.has(stage) && !running.has(stage)) {
+        running.set(stage, await start(stage))
+      }
     }
-    running = start()
-    await running
+    if (closed || running.size === stages.length) return
+    timer = setTimeout(() => (looking = look().catch(fail)), lookMs)
   }
 
-  async function start(): Promise<Running> {
+  async function start(stage: FilterStage): Promise<Running> {
     const { survey } = ground.at
     const schemas = openShelf(ground.home.schemas)
-    const handle = createFilter({ survey, store, topic: ground.topic, schemas })
+    const archive = (): ReturnType<Ground['bucket']> => ground.bucket('alert_avro_bucket')
+    const handle = createFilter({ stage, survey, store, archive, topic: ground.topic, schemas })
     const onDelivery = createStage({
-      stage: filterStage,
+      stage,
       handle,
       ledger: await ground.topic('ledger'),
       deadLetters: await ground.topic('dead_letter'),
       claims: store,
       log,
     })
-    const subscription = await ground.subscription('alert_data', filterStage)
-    const readers = startReaders([{ name: filterStage, subscription, onDelivery }], log)
+    const subscription = await ground.subscription(filterStages[stage], stage)
+    const readers = startReaders([{ name: stage, subscription, onDelivery }], log)
     readers.failed.catch(fail)
     return readers
   }
@@ -63,14 +65,20 @@ export async function startFilters(ground: Ground, log: Log): Promise<LiveFilter
   return {
     failed,
     async backlog() {
-      if (running === undefined) return {}
-      const subscription = await ground.subscription('alert_data', filterStage)
-      return { [filterStage]: (await subscription.backlog()).messages }
+      const found: Record<string, number> = {}
+      for (const stage of running.keys()) {
+        const subscription = await ground.subscription(filterStages[stage], stage)
+        found[stage] = (await subscription.backlog()).messages
+      }
+      return found
     },
     async close() {
       closed = true
       clearTimeout(timer)
-      await (await running)?.close()
+      await looking
+      for (const readers of running.values()) await readers.close()
     },
   }
 }
+
+const stages = Object.keys(filterStages).filter(isFilterStage)

@@ -1,7 +1,7 @@
 /** What the named filters judged in a night, for its close record. */
 import type { Audit } from '../conductor/audit.ts'
 import type { CloseRecord } from '../conductor/close.ts'
-import { filterStage } from '../core/pipeline.ts'
+import { isFilterStage } from '../core/pipeline.ts'
 import type { Store } from '../core/ports.ts'
 import { filterAccounts } from '../functions/filter/account.ts'
 
@@ -13,6 +13,6 @@ export async function filtersOf(
   query: Query,
   store: Store,
 ): Promise<Pick<CloseRecord, 'filters'>> {
-  if (stages.every(({ stage }) => stage !== filterStage)) return {}
+  if (!stages.some(({ stage }) => isFilterStage(stage))) return {}
   return { filters: await filterAccounts(query, store, night) }
 }

@@ -14,10 +14,14 @@ import { toMessage } from '../consumer/message.ts'
 import { kafkaAttributes, occurrenceOf, type Occurrence } from '../core/alert.ts'
 import { NightjarError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
+import { fitName } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
 import { intake, readsOf } from '../core/pipeline.ts'
 import type { Message } from '../core/ports.ts'
 import { judgeTransient } from '../functions/exgalac/exgalac.ts'
+import { salt2Message } from '../functions/salt2/message.ts'
+import { parseRecord } from '../functions/salt2/record.ts'
+import { projectAlert } from '../schemas/alert.ts'
 import type { SchemaSource } from '../schemas/registry.ts'
 import { openShelf } from '../schemas/shelf.ts'
 import type { Place } from './place.ts'
@@ -40,7 +44,7 @@ export async function sendMissing(
 ): Promise<{ sent: number; notFound: string[] }> {
   const { ground, query } = place
   const { signal, pace = async () => {} } = options
-  const ledger = await readLedgerSets(query, known.night, known.ranges)
+  const ledger = await readLedgerSets(query, known.night, known.ranges, known.lateStages)
   const audit = auditNight({ survey: ground.at.survey, ...known, ledger })
   const missing = [...missingOf(audit)]
   const left = await sendArchived(place, known.night, missing, () => pace(signal))
@@ -73,7 +77,7 @@ async function sendArchived(
         left.push(occurrence)
         continue
       }
-      const input = inputOf(stage, found, openShelf(ground.home.schemas))
+      const input = await inputOf(ground, stage, found)
       if (input === undefined) {
         left.push(occurrence)
         continue
@@ -116,9 +120,20 @@ const keyOf = ({ topic, partition, offset }: Occurrence): string =>
  * What a stage was given for an archived packet, byte for byte: users read these topics, too. Undefined
  * where the stage before would not have passed this packet on.
  */
-function inputOf(stage: string, found: Message, schemas: SchemaSource): Message | undefined {
+async function inputOf(
+  ground: Pipeline,
+  stage: string,
+  found: Message,
+): Promise<Message | undefined> {
+  const schemas = openShelf(ground.home.schemas)
   const taken = asTakenIn(found, schemas)
-  return readsOf(stage) === 'exgalac_trans' ? judgeTransient(taken, schemas).transient : taken
+  const reads = readsOf(stage)
+  if (reads === 'alert_data') return taken
+  const { transient } = judgeTransient(taken, schemas)
+  if (reads !== 'salt2' || transient === undefined) return transient
+  const { objectId, candid } = projectAlert(taken.data, schemas)
+  const fit = await (await ground.bucket('sncosmo')).read(fitName(objectId, candid))
+  return fit === null ? undefined : salt2Message(parseRecord(fit.data), transient.attributes)
 }
 
 /** An archived packet with the attributes that the intake gives, so that filters see no difference. */

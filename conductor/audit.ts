@@ -7,7 +7,7 @@ import { outcomes, type Outcome } from '../core/ledger.ts'
 import type { Survey } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
 import type { LateStage } from '../core/late-stage.ts'
-import { intake, readsOf, stages, stagesOf, type Stage } from '../core/pipeline.ts'
+import { intake, isFilterStage, readsOf, stages, stagesOf, type Stage } from '../core/pipeline.ts'
 import {
   createBitmap,
   difference,
@@ -18,7 +18,7 @@ import {
   union,
   type Bitmap,
 } from './bitmap.ts'
-import type { LedgerSets } from './ledger-sets.ts'
+import { publishedOn, type LedgerSets } from './ledger-sets.ts'
 
 /** A partition's offsets that exist, as its source knows them. */
 export interface Range {
@@ -146,7 +146,8 @@ function inputOf(stage: string, { topic, partition }: Range, ledger: LedgerSets)
   const writers = (Object.entries(stages) as [string, Stage][]).flatMap(([name, { writes }]) =>
     writes.includes(reads) ? [name] : [],
   )
-  const sources = reads === 'alert_data' ? [intake] : writers
+  const late = isFilterStage(stage) && reads !== 'alert_data'
+  const sources = reads === 'alert_data' ? [intake] : late ? [publishedOn(reads)] : writers
   return union(
     sources.flatMap((name) => ledger.setsOf(name, topic, partition).get('published') ?? []),
   )

@@ -1,6 +1,9 @@
 /** The ledger of a night as sets of offsets, gathered by the engine itself, 32 offsets a row. */
-import { outcomes, type Outcome } from '../core/ledger.ts'
+import type { LateStage } from '../core/late-stage.ts'
+import { noFit, outcomes, type Outcome } from '../core/ledger.ts'
+import type { TopicWord } from '../core/names.ts'
 import type { Night } from '../core/night.ts'
+import { readsOf } from '../core/pipeline.ts'
 import type { Range } from './audit.ts'
 import { createBitmap, ones, type Bitmap } from './bitmap.ts'
 
@@ -14,6 +17,9 @@ export interface LedgerSets {
   strays: number
 }
 
+/** What stands for a stage, in `setsOf`, where a topic has less than its writer's stored. */
+export const publishedOn = (topic: TopicWord): string => `topic ${topic}`
+
 type Query = (sql: string) => AsyncIterable<Record<string, unknown>>
 
 /**
@@ -24,6 +30,7 @@ export async function readLedgerSets(
   query: Query,
   night: Night,
   ranges: readonly Range[],
+  lateStages: readonly LateStage[] = [],
 ): Promise<LedgerSets> {
   const sets = new Map<string, Map<Outcome, Bitmap>>()
   const bounds = new Map(ranges.map((range) => [partitionOf(range.topic, range.partition), range]))
@@ -47,17 +54,29 @@ export async function readLedgerSets(
     return bitmap
   }
 
-  const words = `
-    SELECT stage, outcome, kafka_topic, kafka_partition,
+  const wordsOf = (stage: string, outcome: string, which: string): string => `
+    SELECT ${stage} AS stage, ${outcome} AS outcome, kafka_topic, kafka_partition,
            kafka_offset >> 5 AS word, BIT_OR(1 << CAST(kafka_offset & 31 AS INT64)) AS bits
-    FROM ledger WHERE night = '${night}' AND span = 1
-    GROUP BY stage, outcome, kafka_topic, kafka_partition, word`
-  for await (const row of query(words)) {
+    FROM ledger WHERE night = '${night}' AND span = 1${which}
+    GROUP BY 1, 2, kafka_topic, kafka_partition, word`
+  for await (const row of query(wordsOf('stage', 'outcome', ''))) {
     const { low, high } = boundsOf(row)
     const word = BigInt(String(row['word']))
     const bits = Number(row['bits'])
     if (word >= low >> 5n && word < (high + 31n) >> 5n) bitmapOf(row).addWord(Number(word), bits)
     else strays += ones(bits)
+  }
+  if (lateStages.some(({ stage }) => readsOf(stage) === 'salt2')) {
+    // The stage `salt2` stores every transient and publishes what could be fitted; its reason tells.
+    const fitted = ` AND stage = 'salt2' AND outcome = 'stored'
+      AND (reason IS NULL OR NOT STARTS_WITH(reason, '${noFit}'))`
+    const fits = query(wordsOf(`'${publishedOn('salt2')}'`, "'published'", fitted))
+    for await (const row of fits) {
+      const { low, high } = boundsOf(row)
+      const word = BigInt(String(row['word']))
+      const inside = word >= low >> 5n && word < (high + 31n) >> 5n
+      if (inside) bitmapOf(row).addWord(Number(word), Number(row['bits']))
+    }
   }
   const spans = `
     SELECT stage, outcome, kafka_topic, kafka_partition, kafka_offset, span

@@ -28,6 +28,9 @@ export const outcomes = [
 
 export type Outcome = (typeof outcomes)[number]
 
+/** How the stage `salt2` begins its reason where an alert was stored and nothing published. */
+export const noFit = 'no fit: '
+
 export interface LedgerEvent extends Occurrence {
   night: Night | ''
   stage: string

@@ -79,13 +79,21 @@ export interface StageReader {
 export const intake = 'intake'
 
 /**
- * The stage of the named filters. It is not in the table: it reads the alert topic from when the first
- * filter is added on, and writes a topic per filter. From then on the audit counts it like any other.
+ * The stages of the named filters, and what each reads: alerts, or fits with the alerts that they are of.
+ * They are not in the table: they read from when the first filter of their kind is added on, and write a
+ * topic per filter. From then on the audit counts them like any other.
  */
-export const filterStage = 'filter'
+export const filterStages = { filter: 'alert_data', filter_fits: 'salt2' } as const
+
+export type FilterStage = keyof typeof filterStages
+
+export function isFilterStage(stage: string): stage is FilterStage {
+  return Object.hasOwn(filterStages, stage)
+}
 
 /** What a stage reads, be it in the table or one of the named filters'. */
 export function readsOf(stage: string): TopicWord {
+  if (isFilterStage(stage)) return filterStages[stage]
   return Object.hasOwn(stages, stage) ? stages[stage as StageName].reads : 'alert_data'
 }
 

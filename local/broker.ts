@@ -12,7 +12,7 @@ import {
   type Instance,
   type TopicWord,
 } from '../core/names.ts'
-import { filterStage, noticeTopics, stages, stagesOf, topicsOf } from '../core/pipeline.ts'
+import { isFilterStage, noticeTopics, stages, stagesOf, topicsOf } from '../core/pipeline.ts'
 import type { Delivery, Store, Subscription, Topic } from '../core/ports.ts'
 import { homeAt, makeHome, type Home } from './home.ts'
 import type { Journal } from './journal.ts'
@@ -51,7 +51,7 @@ export async function openGround(path: string, at: Instance): Promise<Ground> {
         messages,
         topic: topicName(at, word),
         name: subscriptionName(at, word, reader),
-        filter: reader in stages || reader === filterStage ? stageFilter(reader) : '',
+        filter: reader in stages || isFilterStage(reader) ? stageFilter(reader) : '',
       }),
     bucket: (word) =>
       openStore({

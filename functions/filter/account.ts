@@ -1,6 +1,6 @@
 /** What the ledger knows of each filter: how many alerts it was asked about, and how many it selected. */
 import type { Store } from '../../core/ports.ts'
-import { filterStage } from '../../core/pipeline.ts'
+import { filterStages } from '../../core/pipeline.ts'
 import { parseJudged } from './judged.ts'
 import { readBank, type Bank } from './registry.ts'
 
@@ -23,11 +23,12 @@ export async function filterAccounts(
 ): Promise<FilterAccount[]> {
   const accounts = new Map<string, FilterAccount>()
   const banks = new Map<string, Bank>()
+  const stages = Object.keys(filterStages).map((stage) => `'${stage}'`)
   const which = night === undefined ? '' : ` AND night = '${night}'`
   const reasons = query(
     `SELECT reason, COUNT(*) AS n FROM (
-       SELECT DISTINCT kafka_topic, kafka_partition, kafka_offset, reason FROM ledger
-       WHERE stage = '${filterStage}' AND outcome IN ('published', 'filtered')${which}
+       SELECT DISTINCT stage, kafka_topic, kafka_partition, kafka_offset, reason FROM ledger
+       WHERE stage IN (${stages.join(', ')}) AND outcome IN ('published', 'filtered')${which}
      ) AS judged GROUP BY reason`,
   )
   for await (const { reason, n } of reasons) {

@@ -13,6 +13,8 @@ export interface AlertFilter {
   selects(view: AlertView): boolean
   /** Names that no alert of the survey has: they are NULL. Each with a name that may be meant. */
   strange: { name: string; meant?: string }[]
+  /** It has a name of a fit, and so judges fits with their alerts: see `fits.ts`. */
+  onFits: boolean
   /** What a subscription to the alert topic can do of it by itself; empty where that is nothing. */
   attributes: string
 }
@@ -22,6 +24,13 @@ const attributes: Readonly<Record<string, KnownAttribute>> = {
   objectId: { key: 'objectId', kind: 'text' },
   candid: { key: 'candid', kind: 'integer' },
 }
+
+const isOfFit = (name: string, survey: Survey): boolean =>
+  alertFields(survey).get(name)?.place === 'fit'
+
+/** Whether a filter is one on fits. Throws `input_invalid` as `alertFilter` does. */
+export const judgesFits = (text: string, survey: Survey): boolean =>
+  parseSelector(text).names.some((name) => isOfFit(name, survey))
 
 /** Make a filter. Throws `input_invalid`, with the column, also for a condition that is no boolean. */
 export function alertFilter(text: string, survey: Survey): AlertFilter {
@@ -41,7 +50,8 @@ export function alertFilter(text: string, survey: Survey): AlertFilter {
   const filter = pubsubFilter(selector, (name) =>
     Object.hasOwn(attributes, name) ? attributes[name] : undefined,
   )
-  return { selector, selects, strange, attributes: filter }
+  const onFits = selector.names.some((name) => isOfFit(name, survey))
+  return { selector, selects, strange, onFits, attributes: filter }
 
   function checkCondition(node: Expression): void {
     const field = node.kind === 'name' ? fields.get(node.name) : undefined

@@ -7,6 +7,7 @@ import type { Dialect, SqlField, SqlVocabulary } from '../../control/selector/sq
 import type { Survey } from '../../core/names.ts'
 import type { Column, ColumnType } from '../../core/row.ts'
 import { alertFields, mainName, type AlertKind } from './fields.ts'
+import { fitColumns, reducedChisq } from './fits.ts'
 import { colourDays, noValues } from './history.ts'
 
 const typesOf: Readonly<Record<AlertKind, readonly ColumnType[]>> = {
@@ -41,12 +42,24 @@ export function alertColumns(
       const sql =
         place === 'history'
           ? history(name)
-          : place === 'main'
-            ? columnSql(main?.fields ?? [], name, kind, `${quoted(main?.name ?? '')}.`)
-            : columnSql(columns, name, kind, '')
+          : place === 'fit'
+            ? fitSql(name, kind)
+            : place === 'main'
+              ? columnSql(main?.fields ?? [], name, kind, `${quoted(main?.name ?? '')}.`)
+              : columnSql(columns, name, kind, '')
       known.set(name, (made = { kind, sql }))
     }
     return made
+  }
+
+  /** Of the record `fit` that `alertsWithFits` puts beside the alert. */
+  function fitSql(name: string, kind: AlertKind): string {
+    const own = (of: string): string => `fit.${quoted(of)}`
+    if (name === reducedChisq.name) {
+      return `CASE WHEN ${own('ndof')} > 0 THEN ${own('chisq')} / ${own('ndof')} END`
+    }
+    const column = fitColumns().find((one) => one.name === name)?.column
+    return column === undefined ? `CAST(NULL AS ${sqlTypes[dialect][kind]})` : own(column.name)
   }
 
   function columnSql(

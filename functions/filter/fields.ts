@@ -1,6 +1,7 @@
 /**
  * The names that a filter on alerts may use, and what each of them is: every field of ZTF's `candidate`
- * (LSST's `diaSource`) by its own name, the packet's own scalars, and the aggregates of `history.ts`.
+ * (LSST's `diaSource`) by its own name, the packet's own scalars, the aggregates of `history.ts`, and what
+ * a fit says (`fits.ts`).
  * Kinds are fixed by the survey's schemas, so that no writer's choice changes a verdict: a value of
  * another kind is unknown, in the stream as in SQL.
  */
@@ -11,6 +12,7 @@ import { shapeOf } from '../../schemas/columns.ts'
 import { bundledSchemas, bundledVersions, loadZtfSchema } from '../../schemas/registry.ts'
 import { parseSchema, type Schema } from '../../schemas/schema.ts'
 import { historyIn, type AlertView } from './view.ts'
+import { fitColumns, reducedChisq } from './fits.ts'
 import { historyNames } from './history.ts'
 
 export type AlertKind = Exclude<FieldKind, 'any'>
@@ -18,7 +20,7 @@ export type AlertKind = Exclude<FieldKind, 'any'>
 export interface AlertField {
   name: string
   kind: AlertKind
-  place: 'identity' | 'main' | 'top' | 'history'
+  place: 'identity' | 'main' | 'top' | 'history' | 'fit'
   description?: string
 }
 
@@ -77,6 +79,19 @@ export function alertFields(survey: Survey): ReadonlyMap<string, AlertField> {
       const [kind, description] = historyKinds[name]
       fields.set(name, { name, kind, place: 'history', description })
     }
+    for (const { name, column } of fitColumns()) {
+      const kind = kindOfColumn(column)
+      if (kind === undefined) continue
+      const { description = '' } = column
+      fields.set(name, {
+        name,
+        kind,
+        place: 'fit',
+        description: `Of the SALT2 fit: ${description}`,
+      })
+    }
+    const { name, description } = reducedChisq
+    fields.set(name, { name, kind: 'double', place: 'fit', description })
     for (const name of early) fields.set(name, { name, kind: 'double', place: 'main' })
   }
   const shapes = schemasOf(survey).map((schema) => shapeOf(schema).columns)

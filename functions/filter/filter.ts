@@ -1,23 +1,30 @@
 /**
- * Stage `filter`: every alert is judged by every live filter, and goes, without cutouts, to the topic of
- * each that selects it. One ledger event an alert says which did, and which set of filters was asked.
+ * The stages of the named filters. `filter`: every alert is judged by every live filter on alerts.
+ * `filter_fits`: every fit of `ztf_salt2` is judged, with its alert, by every live filter on fits. The alert
+ * goes, without cutouts, to the topic of each that selects it; one ledger event says which did, and which
+ * set of filters was asked.
  */
-import { forStageAttribute } from '../../core/alert.ts'
+import { forStageAttribute, occurrenceOf, type AlertId, type Occurrence } from '../../core/alert.ts'
 import { NightjarError, sentenceOf } from '../../core/errors.ts'
-import type { Survey, TopicWord } from '../../core/names.ts'
+import { archiveName, type Survey, type TopicWord } from '../../core/names.ts'
+import type { FilterStage } from '../../core/pipeline.ts'
 import type { Message, Store, Topic } from '../../core/ports.ts'
 import { projectAlert, readAlertWithoutCutouts } from '../../schemas/alert.ts'
 import { trimPacket } from '../../schemas/encode.ts'
 import { fixPacket } from '../../schemas/fix.ts'
 import type { SchemaSource } from '../../schemas/registry.ts'
 import type { StageHandler, Verdict } from '../stage.ts'
-import { alertFilter } from './alert-filter.ts'
+import { alertFilter, judgesFits } from './alert-filter.ts'
+import { parseFit } from './fits.ts'
 import { formatJudged } from './judged.ts'
 import { keepBank, watchFilters, type Bank, type LiveFilter } from './registry.ts'
 import { alertView, type AlertView } from './view.ts'
 
 export interface FilterOptions {
+  stage: FilterStage
   survey: Survey
+  /** Where alerts are archived; the alert of a fit is read from there. */
+  archive: () => Promise<Store>
   /** Where the filters are kept. */
   store: Store
   topic(word: TopicWord): Promise<Topic>
@@ -40,19 +47,24 @@ export const filterAttributes = { name: 'filter', version: 'filter_version' } as
 
 /** Make the handler. What is published twice after a crash is the same message. */
 export function createFilter(options: FilterOptions): StageHandler {
-  const { survey, store, topic, schemas, refreshMs = 1000, now = Date.now } = options
+  const { stage, survey, store, archive, topic, schemas } = options
+  const { refreshMs = 1000, now = Date.now } = options
+  const onFits = stage === 'filter_fits'
   const topics = new Map<string, Promise<Topic>>()
-  const look = watchFilters(store)
+  const look = watchFilters(store, (selector) => judgesFits(selector, survey) === onFits)
   let compiled = new Map<string, Selects>()
   let standing: Ready | undefined
   let ready: Promise<Ready> | undefined
   let askedAt = -Infinity
 
-  return async function handleFilter({ data, attributes }: Message): Promise<Verdict> {
+  return async function handleFilter(message: Message): Promise<Verdict> {
+    const { attributes } = message
+    const fit = onFits ? parseFit(message.data) : undefined
+    const data = fit === undefined ? message.data : await alertOf(fit, occurrenceOf(attributes))
     const { objectId, candid } = projectAlert(data, schemas)
     const { record } = readAlertWithoutCutouts(data, schemas)
     const { bank, selects } = await current()
-    const view = alertView(record, { objectId, candid })
+    const view = alertView(record, { objectId, candid }, fit?.fields)
     const selected = selects.map((one) => one(view))
     const reason = formatJudged(bank, selected)
     if (!selected.includes(true)) return { outcome: 'filtered', reason, objectId, candid }
@@ -67,6 +79,14 @@ export function createFilter(options: FilterOptions): StageHandler {
       }),
     )
     return { outcome: 'published', reason, objectId, candid }
+  }
+
+  /** The archive runs beside the fit, and may be behind: the message comes again. */
+  async function alertOf({ objectId, candid }: AlertId, from: Occurrence): Promise<Uint8Array> {
+    const name = archiveName(from.topic, objectId, candid)
+    const found = await (await archive()).read(name)
+    if (found !== null) return found.data
+    throw new NightjarError('store_failed', `Cannot judge a fit: "${name}" is not archived yet`)
   }
 
   function current(): Promise<Ready> {

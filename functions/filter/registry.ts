@@ -65,8 +65,7 @@ export async function addFilter(
   selector: string,
   at: Date,
 ): Promise<NamedFilter> {
-  const others = (await watchFilters(store)()).filters.filter((one) => one.name !== name)
-  if (others.length >= mostFilters) {
+  if (await isCrowded(store, name)) {
     throw new NightjarError(
       'config_invalid',
       `Cannot add filter "${name}": ${mostFilters} are live, and there may be no more`,
@@ -80,6 +79,15 @@ export async function addFilter(
     const version = { version: (last?.version ?? 0) + 1, selector, since: at.toISOString() }
     return { name, versions: [...(before?.versions ?? []), version] }
   })
+}
+
+/** Whether so many others are live that there is no room for one more. */
+async function isCrowded(store: Store, name: string): Promise<boolean> {
+  let ever = 0
+  for await (const _ of store.list(folder)) ever++
+  if (ever < mostFilters) return false
+  const { filters } = await watchFilters(store)()
+  return filters.filter((one) => one.name !== name).length >= mostFilters
 }
 
 /** Take a filter off the stream; its versions stay. Throws `config_invalid` where none is live. */
@@ -99,10 +107,13 @@ export interface Bank {
 }
 
 /**
- * Look which filters are live, again and again: answers a function that does. Only what has changed
- * since the last look is read; the same bank is the same object.
+ * Look which filters are live, again and again, those alone whose selector is `wanted`: answers a function
+ * that does. Only what has changed since the last look is read; the same bank is the same object.
  */
-export function watchFilters(store: Store): () => Promise<Bank> {
+export function watchFilters(
+  store: Store,
+  wanted: (selector: string) => boolean = () => true,
+): () => Promise<Bank> {
   let known = new Map<string, { generation: string; filter: NamedFilter }>()
   let last: Bank | undefined
 
@@ -123,15 +134,18 @@ export function watchFilters(store: Store): () => Promise<Bank> {
     }
     if (last !== undefined && !changed && found.size === known.size) return last
     known = found
-    const bank = bankOf([...found.values()].map(({ filter }) => filter))
+    const bank = bankOf(
+      [...found.values()].map(({ filter }) => filter),
+      wanted,
+    )
     return (last = bank.bank === last?.bank ? last : bank)
   }
 }
 
-function bankOf(all: readonly NamedFilter[]): Bank {
+function bankOf(all: readonly NamedFilter[], wanted: (selector: string) => boolean): Bank {
   const filters = all.flatMap(({ name, versions, removed }) => {
     const last = versions.at(-1)
-    if (last === undefined || removed !== undefined) return []
+    if (last === undefined || removed !== undefined || !wanted(last.selector)) return []
     return [{ name, version: last.version, selector: last.selector }]
   })
   const hash = createHash('sha256').update(JSON.stringify(filters)).digest('hex')

@@ -9,6 +9,8 @@ export interface AlertView {
   main: Fields
   /** The whole packet. */
   top: Fields
+  /** What the alert's fit says, by name; empty where it is not judged with one. */
+  fit: Fields
   /** Told once; see `historyIn`. */
   history: History | undefined
 }
@@ -16,9 +18,15 @@ export interface AlertView {
 const nothing: Fields = Object.freeze({})
 
 /** Look at a decoded packet. */
-export function alertView(record: Fields, identity: AlertId): AlertView {
+export function alertView(record: Fields, identity: AlertId, fit: Fields = nothing): AlertView {
   const main = record['candidate'] ?? record['diaSource']
-  return { identity, main: isPlainRecord(main) ? main : nothing, top: record, history: undefined }
+  return {
+    identity,
+    main: isPlainRecord(main) ? main : nothing,
+    top: record,
+    fit,
+    history: undefined,
+  }
 }
 
 /** The history of an alert, counted the first time that any filter asks. */

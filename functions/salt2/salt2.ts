@@ -8,6 +8,7 @@
  */
 import { checkObjectId, occurrenceOf, type Occurrence } from '../../core/alert.ts'
 import { NightjarError } from '../../core/errors.ts'
+import { noFit } from '../../core/ledger.ts'
 import { fitName, lightCurveName, plotName } from '../../core/names.ts'
 import type { Message, Store, Table, Topic } from '../../core/ports.ts'
 import { projectAlert, readAlertWithoutCutouts } from '../../schemas/alert.ts'
@@ -68,7 +69,8 @@ export function createSalt2(options: Salt2Options): StageHandler {
     if (fit !== null) await fits.publish(salt2Message(record, attributes))
     // Whether there is a fit depends on what came before; that the alert has its row does not, and so
     // two brokers that took in the same night have the same proof of it.
-    return { outcome: 'stored', ...(!record.analysis.success && { reason }), ...id }
+    const why = fit === null ? `${noFit}${reason}` : reason
+    return { outcome: 'stored', ...(!record.analysis.success && { reason: why }), ...id }
   }
 
   /** What was decided of the alert, by this occurrence now or by whoever was first. */

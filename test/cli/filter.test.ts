@@ -146,6 +146,64 @@ test('the audit counts the filters, names what they miss, and replay sends it to
   assert.deepEqual((await runHere(['query', '--json', told, ...at])).out, others.out)
 })
 
+test('a filter on fits judges what is published on ztf_salt2, live as on stored nights, and is accounted for', async () => {
+  const at = ['--home', join(dir, 'fits')]
+  const onFits = 'salt2_z < 0.06 AND salt2_chi2dof < 1000 AND rb > 0.1 AND ndet >= 2'
+  const night = makeNight(join(dir, 'bright'), { alerts: 320, corrupt: 0 })
+  assert.equal((await runHere(['filter', 'add', 'hosts', onFits, ...at])).status, 0)
+  assert.equal((await runHere(['filter', 'add', 'plain', 'rb > 0.9', ...at])).status, 0)
+  for (const topic of ['ztf_filter_hosts', 'ztf_salt2']) {
+    assert.equal(
+      (await runHere(['subscribe', topic, '--name', `${topic}-r`, '--max', '0', ...at])).status,
+      0,
+    )
+  }
+  const run = await runHere(['run', '--once', '--from', night.from, ...at])
+  assert.equal(run.status, 0, run.err)
+  const read = async (topic: string): Promise<Record<string, unknown>[]> =>
+    linesOf((await runHere(['subscribe', topic, '--name', `${topic}-r`, '--drain', ...at])).out)
+  const fits = await read('ztf_salt2')
+  const lines = await read('ztf_filter_hosts')
+  const tried = await runHere(['filter', 'test', onFits, '--json', '--list', '10000', ...at])
+  assert.equal(tried.status, 0, tried.err)
+  const found = JSON.parse(tried.out) as { judged: number; alerts: { candid: string }[] }
+  assert.ok(found.alerts.length > 0 && found.alerts.length < found.judged)
+  assert.equal(found.judged, idsOf(fits).length)
+  assert.deepEqual(idsOf(lines), found.alerts.map(({ candid }) => candid).sort())
+  const [{ attributes = {}, alert = {} } = {}] = lines
+  assert.ok('candidate' in (alert as object) && 'z' in (attributes as object))
+
+  const auditNow = async (): Promise<{ status: number | null; record: CloseRecord }> => {
+    const { out, status } = await runHere(['audit', '--night', night.night, '--json', ...at])
+    return { status, record: JSON.parse(out) as CloseRecord }
+  }
+  const before = await auditNow()
+  assert.equal(before.status, 0)
+  const stage = before.record.stages.find((one) => one.stage === 'filter_fits')
+  assert.deepEqual([stage?.expected, stage?.received], [fits.length, fits.length])
+  const asked = before.record.filters?.map((one) => [one.name, one.asked])
+  const alerts = night.truths.filter(({ kind }) => kind !== 'gap').length
+  assert.deepEqual(asked, [
+    ['hosts', fits.length],
+    ['plain', alerts],
+  ])
+
+  // As if the stage had never been told of any.
+  const warehouse = await acquireWarehouse({ file: join(dir, 'fits', 'warehouse.duckdb') })
+  await warehouse.exclusive(async (connection) => {
+    await connection.run(`DELETE FROM ztf_alerts.ledger WHERE stage = 'filter_fits'`)
+  })
+  await warehouse.release()
+  const without = await auditNow()
+  assert.equal(without.status, 1)
+  const sent = await runHere(['replay', '--missing', '--night', night.night, ...at])
+  assert.deepEqual(sent, { out: `Sent ${fits.length} again.\n`, err: '', status: 0 })
+  assert.equal((await runHere(['run', '--once', ...at])).status, 0)
+  const mended = await auditNow()
+  assert.deepEqual([mended.status, mended.record.digest], [0, before.record.digest])
+  assert.deepEqual(idsOf(await read('ztf_filter_hosts')), idsOf(lines))
+})
+
 test('a filter that is added in mid-night owes what comes from then on, also without any filter left', async () => {
   const at = ['--home', join(dir, 'mid')]
   const from = join(dir, 'half')

@@ -196,11 +196,11 @@ test('what fails the cuts has a row that says why, no plot and no message', asyn
   const settings = { ...standard, cuts: { ...cuts, minDetections: 99, minDetectionsInOneBand: 99 } }
   const verdict = await makeStage(world, { settings })({ data: rich, attributes: here })
   assert.equal(verdict.outcome, 'stored')
-  assert.match(verdict.reason ?? '', /^\d+ of 99 detections$/)
+  assert.match(verdict.reason ?? '', /^no fit: \d+ of 99 detections$/)
   const values = world.table.rows[0]?.values ?? {}
   assert.equal(values['success'], 0)
   assert.equal(values['reason'], 'failed_cuts')
-  assert.equal(values['message'], verdict.reason)
+  assert.equal(`no fit: ${String(values['message'])}`, verdict.reason)
   assert.deepEqual([values['z'], values['chisq'], values['plot_lc']], [null, null, null])
   assert.deepEqual(world.fits.published, [])
   assert.deepEqual(
