@@ -2,7 +2,7 @@
 import { openAlert } from '../client/alert.ts'
 import { NightjarError } from '../core/errors.ts'
 import { redeem } from '../core/claim.ts'
-import { channelTopicName, topicName } from '../core/names.ts'
+import { channelTopicName, isFilterTopic, topicName } from '../core/names.ts'
 import { topicsOf } from '../core/pipeline.ts'
 import type { Delivery, Store, Subscription } from '../core/ports.ts'
 import type { Feed, FeedOf, Told } from '../gateways/hpfeeds/channels.ts'
@@ -41,14 +41,15 @@ export async function homeFeeds(ground: Ground, prefix: string): Promise<FeedOf>
       const name = channel.slice(ours.length)
       const whole = name.endsWith(asIs)
       const topic = whole ? name.slice(0, -asIs.length) : name
-      if (!topics.has(topic)) return undefined
+      const named = isFilterTopic(at, topic) && messages.topicNames().includes(topic)
+      if (!topics.has(topic) && !named) return undefined
       return {
         subscribe: () => subscribeTo(topic),
         tell: (delivery) => tellAlert(delivery, claims, whole),
       }
     }
     const name = channelTopicName(at, prefix, channel)
-    if (topics.has(name)) {
+    if (topics.has(name) || isFilterTopic(at, name)) {
       throw new NightjarError(
         'config_invalid',
         `Cannot use channel "${channel}": with prefix "${prefix}" it would be topic "${name}"`,

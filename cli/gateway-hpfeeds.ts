@@ -70,7 +70,7 @@ export function hpfeedsCommand(world: World): Command {
       `
 Alerts are offered as channels that nobody but the broker publishes to: nightjar.ztf_exgalac_trans
 carries the topic of that name as JSON, nightjar.ztf_exgalac_trans.avro as it is. A key has to name
-them in its subchans like any other.
+them in its subchans like any other. So is what a named filter selects: nightjar.ztf_filter_virgo.
 
 Examples:
   $ nightjar keys add alice --pub alerts --sub alerts,nightjar.ztf_exgalac_trans

@@ -107,7 +107,12 @@ export function voeventCommand(world: World): Command {
     .option('--save-event-directory <folder>', 'where to', '.')
     .option('--topic <name>', 'the topic that events are on', voeventTopic)
     .option('--name <word>', 'tells gateways at the same topic apart', 'gateway')
-    .addOption(repeatable('--alerts <topic>', 'write the alerts of this topic as VOEvents'))
+    .addOption(
+      repeatable(
+        '--alerts <topic>',
+        'write the alerts of this topic, or of a named filter, as VOEvents',
+      ),
+    )
     .addOption(repeatable('--from-kafka <stream>', 'take in the VOEvents of a configured stream'))
     .addOption(repeatable('--to-kafka <stream>', 'write every event to the topics of a stream'))
     .option('--config <file>', 'the configuration of streams (nightjar.toml, or NIGHTJAR_CONFIG)')

@@ -1,9 +1,9 @@
-/** Alerts of the home's topics, written as VOEvents and taken in by the gateway like any other. */
+/** Alerts of the home's topics, named filters' among them, written as VOEvents and taken in by the gateway like any other. */
 import { occurrenceOf } from '../core/alert.ts'
 import { redeem } from '../core/claim.ts'
 import { isPermanent, NightjarError, sentenceOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { archiveName, topicName } from '../core/names.ts'
+import { archiveName, isFilterTopic, topicName } from '../core/names.ts'
 import { topicsOf } from '../core/pipeline.ts'
 import type { Delivery, Store, Subscription } from '../core/ports.ts'
 import { fromZtf, type Forecast, type FromZtf } from '../gateways/voevent/from-ztf.ts'
@@ -56,12 +56,15 @@ export async function startBridges(options: BridgesOptions): Promise<{ close(): 
 
   const readers: Reader[] = []
   for (const topic of alerts) {
-    const word = words.find((one) => topicName(ground.at, one) === topic)
+    const known = words.find((one) => topicName(ground.at, one) === topic)
+    const named = isFilterTopic(ground.at, topic) && ground.messages.topicNames().includes(topic)
+    const word = named ? 'alert_data' : known
     if (word === undefined || !isAlertWord(word)) {
-      const known = alertWords.map((one) => topicName(ground.at, one))
+      const usual = alertWords.map((one) => topicName(ground.at, one))
       throw new NightjarError(
         'config_invalid',
-        `Cannot write the alerts of "${topic}" as VOEvents: topics of alerts are ${known.join(', ')}`,
+        `Cannot write the alerts of "${topic}" as VOEvents: topics of alerts are ${usual.join(', ')}, ` +
+          'and those of named filters, once they are added',
       )
     }
     readers.push({

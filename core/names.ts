@@ -66,6 +66,12 @@ export function topicName(at: Instance, word: TopicWord): string {
   return `${at.survey}_${word}${suffix(at)}`
 }
 
+/** Whether a topic is one of a named filter: `ztf_filter_virgo`, `ztf_filter_virgo-rc1`. */
+export function isFilterTopic(at: Instance, topic: string): boolean {
+  const begins = `${at.survey}_filter_`
+  return topic.startsWith(begins) && topic.endsWith(suffix(at)) && topic.length > begins.length
+}
+
 /**
  * The topic behind a channel of a gateway: `hpfeeds.chan1`. Any channel has one: what a topic's name
  * cannot hold is percent-encoded. Throws `input_invalid` where it would be longer than Pub/Sub takes.

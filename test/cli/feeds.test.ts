@@ -72,6 +72,33 @@ test('transients come to hpfeeds subscribers as JSON and as Avro while the broke
   }
 })
 
+test('a named filter is a feed of its own, from when it is added on', async () => {
+  const home = join(dir, 'filtered')
+  const night = makeNight(join(dir, 'for-filter'), { alerts: 60, corrupt: 0 })
+  const channel = 'nightjar.ztf_filter_good'
+  const key = { owner: 'o', ident: 'carol', secret: 'x', publish: [], subscribe: [channel] }
+  assert.equal((await nightjar('filter', 'add', 'good', 'rb > 0.5', '--home', home)).status, 0)
+  const gateway = await startBroker({ home, sources: [memoryCredentials([key])] })
+  try {
+    const client = await gateway.client('carol', 'x')
+    client.subscribe(channel)
+    const { subscriptions } = gateway.broker.tally.of('carol')
+    await eventually('it is subscribed', () => subscriptions.size === 1)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    assert.equal((await nightjar('run', '--once', '--home', home, '--from', night.from)).status, 0)
+    const message = await client.next()
+    assert.ok(message.op === 'publish' && message.channel === channel)
+    const { alert, attributes } = JSON.parse(message.payload.toString()) as {
+      alert: { candidate: { rb: number } }
+      attributes: Record<string, string>
+    }
+    assert.ok(alert.candidate.rb > 0.5)
+    assert.equal(attributes['filter'], 'good')
+  } finally {
+    await gateway.close()
+  }
+})
+
 test('what does not fit into a message of hpfeeds is withheld, and said; the next one comes', async () => {
   const home = join(dir, 'large')
   const channel = 'nightjar.ztf_alert_data.avro'

@@ -441,6 +441,31 @@ test('alerts of a topic go out as VOEvents, each once', async () => {
   await stop()
 })
 
+test('what a named filter selects goes out as VOEvents, and nothing else', async () => {
+  const home = mkdtempSync(join(dir, 'home-'))
+  const night = makeNight(join(home, 'made'), { alerts: 60, corrupt: 0 })
+  assert.equal((await nightjar('filter', 'add', 'good', 'rb > 0.5', '--home', home)).status, 0)
+  const { endpoints, stop } = await gateway(
+    [...local, '-b', here, '--broadcast-test-interval', '0', '--alerts', 'ztf_filter_good'],
+    { home },
+  )
+  const peer = listener(endpoints[0] ?? '')
+  await pause(200)
+  assert.equal((await nightjar('run', '--once', '--home', home, '--from', night.from)).status, 0)
+  const asked = ['filter', 'test', 'rb > 0.5', '--json', '--list', '1000', '--home', home]
+  const { alerts } = JSON.parse((await nightjar(...asked)).out) as {
+    alerts: { objectId: string; candid: string }[]
+  }
+  assert.ok(alerts.length > 0)
+  await peer.until(alerts.length)
+  await pause(300)
+  assert.deepEqual(
+    peer.got.map(({ ivorn }) => ivorn.split('#')[1]).sort(),
+    alerts.map(({ objectId, candid }) => `${objectId}_${candid}`).sort(),
+  )
+  await stop()
+})
+
 test('a fit that is to be relied on goes out with its forecast, once the archive has the alert; others do not', async () => {
   const home = mkdtempSync(join(dir, 'home-'))
   const night = makeNight(join(home, 'made'), { alerts: 20, corrupt: 0, duplicates: 0, late: 0 })
