@@ -5,6 +5,7 @@ import { hostname } from 'node:os'
 import { createNotices, type Notices } from '../conductor/notices.ts'
 import type { ConductorSettings } from '../conductor/settings.ts'
 import { tick, type Hands, type Tick, type TickOptions } from '../conductor/tick.ts'
+import { topicsOfStream } from '../consumer/config.ts'
 import type { Log } from '../core/log.ts'
 import { nightAt, nightOfTopic, parseNight, type Night } from '../core/night.ts'
 import { environmentOf, type CloudOptions } from './cloud.ts'
@@ -12,7 +13,7 @@ import { createHands } from './conductor-hands.ts'
 import { loadConductor } from './config.ts'
 import { dueNights } from './due-nights.ts'
 import type { HomeOptions } from './embedded.ts'
-import { chooseStream, surveyOf, type ChosenStream } from './kafka.ts'
+import { chooseStream, probeTopic, surveyOf, type ChosenStream } from './kafka.ts'
 import { createLog } from './log.ts'
 import type { NightPlace } from './night-place.ts'
 import { openChannels } from './notify.ts'
@@ -59,8 +60,9 @@ export async function withConductor<T>(
       channels: openChannels(settings, world.env),
     })
     const hands = await createHands({
-      ...{ place, chosen, rules, log, signal: world.signal, now: world.now, notices, summary },
-      ...(topics !== undefined && { topics }),
+      ...{ place, rules, log, signal: world.signal, now: world.now, notices, summary },
+      topicsOf: (of) => topics ?? topicsOfStream(chosen.stream, of),
+      probe: (topic, group) => probeTopic(chosen, topic, group, log),
     })
     return await work({
       ...{ place, hands, night, notices, settings },

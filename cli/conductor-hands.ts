@@ -13,12 +13,11 @@ import { summaryNotice } from '../conductor/report/summary.ts'
 import type { NightRules } from '../conductor/rules.ts'
 import { isEnd, isOver, type AuditSummary, type Observations } from '../conductor/step.ts'
 import { nightRecords, readNightRecord, type Hands } from '../conductor/tick.ts'
-import { topicsOfStream } from '../consumer/config.ts'
 import type { TopicReport } from '../consumer/kafka/topics.ts'
 import { NightjarError, sentenceOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
+import type { Night } from '../core/night.ts'
 import type { Store } from '../core/ports.ts'
-import { probeTopic, type ChosenStream } from './kafka.ts'
 import { oldestDue } from './due-nights.ts'
 import { filtersOf } from './night-filters.ts'
 import { beganAt, type NightPlace } from './night-place.ts'
@@ -28,9 +27,10 @@ import { sendMissing } from './send-missing.ts'
 
 export interface HandsOptions {
   place: NightPlace
-  chosen: ChosenStream
-  /** Kafka topics by their exact names, instead of those that the stream has for a night. */
-  topics?: readonly string[]
+  /** The Kafka topics of a night, by their exact names. */
+  topicsOf(night: Night): readonly string[]
+  /** What Kafka says of a topic, and of what a group has committed of it. */
+  probe(topic: string, group: string): Promise<TopicReport>
   rules: NightRules
   log: Log
   signal: AbortSignal
@@ -44,7 +44,7 @@ export interface HandsOptions {
 const kafkaMs = 20_000
 
 export async function createHands(options: HandsOptions): Promise<Hands> {
-  const { place, chosen, log } = options
+  const { place, log } = options
   const { consumer, ground, store } = place
   const nights = await ground.topic('night')
 
@@ -86,7 +86,7 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
         return idle(await detachStages(record))
       case 'start_consumer':
         await makeRoom(record)
-        await consumer.start({ NIGHT: night, KAFKA_TOPIC: topicsOf(record).join(',') })
+        await consumer.start({ NIGHT: night, KAFKA_TOPIC: options.topicsOf(night).join(',') })
         log('machine_started', { machine: 'consumer', night })
         return
       case 'stop_consumer':
@@ -134,10 +134,6 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
     })
   }
 
-  function topicsOf({ night }: NightRecord): string[] {
-    return [...(options.topics ?? topicsOfStream(chosen.stream, night))]
-  }
-
   async function askMachine({ night }: NightRecord): Promise<Observations['consumer']> {
     try {
       return await consumer.state()
@@ -150,9 +146,9 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
   /** What Kafka says of the night's topics; undefined where it does not answer. */
   async function askKafka(record: NightRecord): Promise<TopicReport[] | undefined> {
     try {
-      const asked = topicsOf(record).map((topic) =>
-        probeTopic(chosen, topic, place.groupOf(topic), log),
-      )
+      const asked = options
+        .topicsOf(record.night)
+        .map((topic) => options.probe(topic, place.groupOf(topic)))
       return await within(Promise.all(asked), kafkaMs)
     } catch (error) {
       log('night_unseen', { night: record.night, what: 'Kafka', reason: sentenceOf(error) })

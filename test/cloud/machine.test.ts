@@ -94,6 +94,13 @@ test('a start whose answer was lost is done once', async () => {
   assert.deepEqual(verbs(), ['setMetadata', 'setMetadata', 'start', 'start'])
 })
 
+test('a machine that was told, and not started before its conductor died, is started', async () => {
+  vm.items = Object.entries(told).map(([key, value]) => ({ key, value }))
+  await machine().start(told)
+  assert.deepEqual(started, [told])
+  assert.deepEqual(verbs(), ['start'])
+})
+
 test('metadata that others change meanwhile are kept', async () => {
   let once = true
   compute.fault = (_, path) => {
