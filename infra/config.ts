@@ -110,6 +110,12 @@ export function checkConfig(settings: unknown, env: Environment): InfraConfig {
       'more than nearline_after_days',
     )
   }
+  for (const key of ['surveys', 'subscribers', 'analysts', 'notify'] as const) {
+    // Twice the same would be two resources of one name.
+    config[key].forEach((one, index) => {
+      if (config[key].indexOf(one) < index) root.fault(`${key}[${index}]`, one, 'named once')
+    })
+  }
   archive?.end()
   root.end()
   if (found.faults.length === 0) return config

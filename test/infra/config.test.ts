@@ -53,6 +53,28 @@ test('every fault is told at once, with its path, its value and what is allowed'
   )
 })
 
+test('both surveys may be named, none twice, and nobody is told or let in twice', () => {
+  assert.deepEqual(checkConfig({ ...example(), surveys: ['ztf', 'lsst'] }, {}).surveys, [
+    'ztf',
+    'lsst',
+  ])
+  const [group, mail] = ['group:astro@example.org', 'a@example.org']
+  const twice = {
+    surveys: ['ztf', 'ztf'],
+    subscribers: [group, group],
+    analysts: [group, 'user:b@example.org', group],
+    notify: [mail, mail],
+  }
+  assert.throws(
+    () => checkConfig({ ...example(), ...twice }, {}),
+    /4 faults[\s\S]*surveys\[1\]: "ztf" must be named once[\s\S]*analysts\[2\]: "group:astro@example.org" must be/,
+  )
+  assert.throws(
+    () => checkConfig({ ...example(), surveys: [] }, {}),
+    /surveys: \[\] must be a list/,
+  )
+})
+
 test('nothing that costs money has a default', () => {
   assert.throws(
     () => checkConfig({}, {}),
