@@ -112,8 +112,9 @@ export function checkConfig(settings: unknown, env: Environment): InfraConfig {
   }
   for (const key of ['surveys', 'subscribers', 'analysts', 'notify'] as const) {
     // Twice the same would be two resources of one name.
-    config[key].forEach((one, index) => {
-      if (config[key].indexOf(one) < index) root.fault(`${key}[${index}]`, one, 'named once')
+    const names: readonly string[] = config[key]
+    names.forEach((one, index) => {
+      if (names.indexOf(one) < index) root.fault(`${key}[${index}]`, one, 'named once')
     })
   }
   archive?.end()
