@@ -30,12 +30,15 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { synthesise } from './infra/synth.ts'
 const [config, folder] = process.argv.slice(1)
-const of = (reader) => {
-  const name = reader + '-0123456789abcdef.zip'
+const put = (name) => {
   writeFileSync(join(folder, name), name)
   return { path: join(folder, name), name }
 }
-console.log(JSON.stringify(synthesise(JSON.parse(config), { of }, join(folder, 'out'))))
+const bundles = {
+  of: (reader) => put(reader + '-0123456789abcdef.zip'),
+  machine: () => put('nightjar-' + '0123456789abcdef'.repeat(4) + '.tar.gz'),
+}
+console.log(JSON.stringify(synthesise(JSON.parse(config), bundles, join(folder, 'out'))))
 `
 
 interface Stack {
@@ -64,11 +67,16 @@ test('with cdktn in the place of cdktf the stacks are the same', { skip }, async
         filter: (path) => !/^(node_modules|cdktf\.out|\.gen)$/.test(basename(path)),
       })
     }
+    for (const program of ['consumer', 'conductor']) {
+      mkdirSync(join(folder, program))
+      const script = join(program, 'vm_startup.sh')
+      cpSync(join(repository, script), join(folder, script))
+    }
     symlinkSync(packages, join(folder, 'infra/node_modules'))
+    symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'))
     const files = join(folder, 'bundles')
     mkdirSync(files)
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
-    writeFileSync(join(folder, 'synth.mjs'), program)
     const node = join(repository, 'node_modules/.bin/node')
     const words = ['--input-type=module', '--eval', program, JSON.stringify(production), files]
     const said = execFileSync(node, words, { cwd: folder, encoding: 'utf8' })
