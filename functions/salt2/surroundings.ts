@@ -9,8 +9,9 @@ export function surroundingsOf(
   return (objectId, ra, dec) => {
     const z = redshiftOf(objectId)
     const known = z === undefined ? {} : { z }
-    // A packet without a position is damaged, but its light curve may be whole.
-    if (ra === null || dec === null) return { ...known, mwebv: 0, mwebvSource: 'none' }
+    // A packet without a position, or with NaN for it, is damaged, but its light curve may be whole.
+    if (ra === null || dec === null || !Number.isFinite(ra + dec))
+      return { ...known, mwebv: 0, mwebvSource: 'none' }
     const { mwebv, source } = reddeningAt(ra, dec)
     return { ...known, mwebv, mwebvSource: source }
   }

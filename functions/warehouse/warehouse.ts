@@ -16,6 +16,10 @@ export interface WarehouseOptions {
 /** Days between the Julian date's zero and 1970-01-01T00:00Z. */
 const unixEpochJd = 2440587.5
 
+/** Days since 1970 of the years 1 to 9999, which are all that a DATE has. */
+const firstDate = -719_162
+const lastDate = 2_932_896
+
 /** Make the handler. A row's key is the alert's identity, so a repetition is a `duplicate`. */
 export function createWarehouse({ table, schemas }: WarehouseOptions): StageHandler {
   const shapeOf = createShapes()
@@ -29,8 +33,8 @@ export function createWarehouse({ table, schemas }: WarehouseOptions): StageHand
       ...mapsToEntries(schema, record),
       objectId,
       candid,
-      obs_date: jd === undefined ? null : Math.floor(jd - unixEpochJd),
-      healpix29: ra === undefined || dec === undefined ? null : healpix29(ra, dec),
+      obs_date: dateOf(jd),
+      healpix29: pixelOf(ra, dec),
       kafka_topic: topic,
       kafka_partition: partition,
       kafka_offset: offset,
@@ -39,4 +43,15 @@ export function createWarehouse({ table, schemas }: WarehouseOptions): StageHand
     const outcome = await table.append({ shape: shapeOf(schema, version), values })
     return { outcome, objectId, candid }
   }
+}
+
+/** The date of an exposure, or null where the packet tells none: an alert without is still an alert. */
+function dateOf(jd: number | undefined): number | null {
+  const date = Math.floor((jd ?? NaN) - unixEpochJd)
+  return date >= firstDate && date <= lastDate ? date : null
+}
+
+/** The pixel, or null where NaN or the -999 of the unknown is no place on the sky. */
+function pixelOf(ra = NaN, dec = NaN): bigint | null {
+  return ra >= -360 && ra <= 720 && Math.abs(dec) <= 90 ? healpix29(ra, dec) : null
 }

@@ -67,13 +67,17 @@ export function startGcs(notices?: {
   )
 }
 
-/** bqemulator: BigQuery's REST at `host`, its Storage Write API at `grpc`. */
-export async function startBigquery(): Promise<Emulator & { grpc: string }> {
+/**
+ * bqemulator: BigQuery's REST at `host`, its Storage Write API at `grpc`. With a folder it keeps there what it
+ * has stored, and finds it again when it is started anew.
+ */
+export async function startBigquery(folder?: string): Promise<Emulator & { grpc: string }> {
   const grpcPort = await freePort()
   const emulator = await start(
     (port) => [
       bigqueryPython,
-      ...[bigqueryLauncher, 'start', '--ephemeral', '--log-level', 'error'],
+      ...[bigqueryLauncher, 'start', '--log-level', 'error'],
+      ...(folder === undefined ? ['--ephemeral'] : ['--persistent', '--data-dir', folder]),
       ...['--rest-host', '127.0.0.1', '--rest-port', String(port)],
       ...['--grpc-host', '127.0.0.1', '--grpc-port', String(grpcPort)],
     ],

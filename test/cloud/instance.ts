@@ -48,7 +48,9 @@ export async function startInstance(at: Instance): Promise<Emulated> {
     const topics = await openTopics({ project: at.project, emulator: pubsub.host })
     const subscribe = async (word: TopicWord, reader: string, filter = ''): Promise<void> => {
       const name = subscriptionName(at, word, reader)
-      const options = { ackDeadlineSeconds: 10, ...(filter !== '' && { filter }) }
+      // Less than the stack's minute, so that a killed reader's messages come again soon; more than a busy
+      // machine is late with its leases.
+      const options = { ackDeadlineSeconds: 30, ...(filter !== '' && { filter }) }
       await topics.pubsub.topic(topicName(at, word)).createSubscription(name, options)
     }
     for (const word of topicsOf(at.survey)) await topics.pubsub.createTopic(topicName(at, word))

@@ -62,6 +62,29 @@ test('a first detection, whose history is null, gets in', async () => {
   assert.equal(table.rows[0]?.values['prv_candidates'] ?? null, null)
 })
 
+test('an alert that does not say where or when is still a row, with what it does say', async () => {
+  const { table, warehouse } = makeWarehouse()
+  const odd = [
+    { ra: NaN },
+    { dec: NaN },
+    { ra: -999, dec: -999 },
+    { jd: NaN },
+    { jd: 0 },
+    { jd: -999 },
+  ]
+  for (const [at, fields] of odd.entries()) {
+    const candid = BigInt(at + 1)
+    const packet = { ...record, candid, candidate: { ...candidate, candid, ...fields } }
+    const verdict = await warehouse({ data: packetOf(packet), attributes: cameFrom(0, at) })
+    assert.equal(verdict.outcome, 'stored')
+    const values = table.rows.at(-1)?.values ?? {}
+    assert.equal(values['healpix29'] === null, !('jd' in fields))
+    assert.equal(values['obs_date'] === null, 'jd' in fields)
+    const stored = values['candidate'] as Fields
+    for (const [name, value] of Object.entries(fields)) assert.equal(stored[name], value, name)
+  }
+})
+
 test('NaN, null, -999 and absent stay what they are', async () => {
   const { table, warehouse } = makeWarehouse()
   const odd = { ...candidate, magdiff: NaN, distnr: null, ssdistnr: -999 }
