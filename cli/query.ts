@@ -1,55 +1,112 @@
 /** `nightjar query`: SQL on the warehouse, as an analyst would ask BigQuery. */
 import { Command, Option } from 'commander'
 
+import { NightjarError } from '../core/errors.ts'
 import { homeAt } from '../local/home.ts'
+import { environmentOf, openCloud, withCloud, type CloudOptions } from './cloud.ts'
 import { openHomeQueries } from './door.ts'
 import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
-import { formatNumber, formatTable } from './text-table.ts'
+import { formatBytes, formatNumber, formatTable } from './text-table.ts'
 import type { World } from './world.ts'
 
-interface QueryOptions extends HomeOptions {
+interface QueryOptions extends HomeOptions, CloudOptions {
   json?: boolean
   csv?: boolean
   limit: number
+  dryRun?: boolean
+  maxBytes?: number
 }
+
+/** BigQuery's free month is 1 TB; a statement that reads more than this of it is seldom meant. */
+const defaultMaxBytes = 10e9
 
 /** The command. */
 export function queryCommand(world: World): Command {
   const command = new Command('query')
-    .description('Ask the warehouse in SQL (DuckDB), also while the broker runs.')
+    .description(
+      'Ask the warehouse in SQL (DuckDB; BigQuery with --cloud), also while the broker runs.',
+    )
     .argument('<sql>', 'one reading statement')
     .option('--json', 'print one JSON object a line')
     .addOption(new Option('--csv', 'print comma-separated values').conflicts('json'))
     .option('--limit <n>', 'rows of a printed table at most', Number, 1000)
-  return withHome(command, world)
+    .option('--dry-run', 'with --cloud: say how much it would read, and no more; this is free')
+    .addOption(
+      new Option(
+        '--max-bytes <size>',
+        'with --cloud: refuse what would be billed more, 10GB if absent',
+      ).argParser(parseBytes),
+    )
+  return withCloud(withHome(command, world))
     .addHelpText(
       'after',
       `
 Tables: alerts (a view over one table per schema version), salt2 (fits), ledger. A field of the
 packet is written as in BigQuery: candidate.magpsf. 64-bit numbers are printed in full; in JSON as
-strings.
+strings. With --cloud it is BigQuery's SQL, and what a statement reads is told first, on standard
+error: BigQuery bills by it, 10 MB a table at least.
 
 Examples:
   $ nightjar query "SELECT objectId, candidate.magpsf FROM alerts ORDER BY 2 LIMIT 5"
   $ nightjar query "SELECT stage, outcome, COUNT(*) n FROM ledger GROUP BY ALL ORDER BY ALL"
-  $ nightjar query --csv "SELECT candid, p.jd, p.magpsf FROM alerts, UNNEST(prv_candidates) t(p)"`,
+  $ nightjar query --csv "SELECT candid, p.jd, p.magpsf FROM alerts, UNNEST(prv_candidates) t(p)"
+  $ nightjar query --cloud --dry-run "SELECT objectId FROM alerts WHERE obs_date = '2026-11-21'"`,
     )
     .action((sql: string, options: QueryOptions) => query(world, sql, options))
 }
 
 async function query(world: World, sql: string, options: QueryOptions): Promise<void> {
+  if (options.cloud === true) return queryCloud(world, sql, options)
+  if (options.dryRun === true || options.maxBytes !== undefined) {
+    throw new NightjarError(
+      'config_invalid',
+      'Cannot bound a query here: --dry-run and --max-bytes are for --cloud, reading at home is free',
+    )
+  }
   const queries = await openHomeQueries({ home: homeAt(options.home), at: instanceOf(options) })
   try {
-    const rows = queries.query(sql)
-    if (options.json === true) {
-      for await (const row of rows) world.out(`${toJson(row)}\n`)
-    } else if (options.csv === true) {
-      await printCsv(world, rows)
-    } else {
-      await printTable(world, rows, options.limit)
-    }
+    await print(world, queries.query(sql), options)
   } finally {
     await queries.close()
+  }
+}
+
+async function queryCloud(world: World, sql: string, options: QueryOptions): Promise<void> {
+  const { maxBytes = defaultMaxBytes } = options
+  const ground = await openCloud(world, environmentOf(world, options), options)
+  try {
+    const queries = await ground.queries()
+    const bytes = await queries.bytesOf(sql)
+    if (options.dryRun === true) {
+      const { json } = options
+      world.out(json === true ? `${JSON.stringify({ bytes })}\n` : `reads ${formatBytes(bytes)}\n`)
+      return
+    }
+    if (bytes > maxBytes) {
+      throw new NightjarError(
+        'input_invalid',
+        `Cannot run the query: it would read ${formatBytes(bytes)}, and at most ` +
+          `${formatBytes(maxBytes)} are allowed; name an obs_date and fewer columns, or raise --max-bytes`,
+      )
+    }
+    world.err(`reads ${formatBytes(bytes)}\n`)
+    await print(world, queries.query(sql, maxBytes), options)
+  } finally {
+    await ground.close()
+  }
+}
+
+async function print(
+  world: World,
+  rows: AsyncIterable<Record<string, unknown>>,
+  { json, csv, limit }: QueryOptions,
+): Promise<void> {
+  if (json === true) {
+    for await (const row of rows) world.out(`${toJson(row)}\n`)
+  } else if (csv === true) {
+    await printCsv(world, rows)
+  } else {
+    await printTable(world, rows, limit)
   }
 }
 
@@ -105,4 +162,15 @@ function cellOf(value: unknown): string {
 function csvCell(value: unknown): string {
   const text = plain(value)
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** `500MB`, `10GB`, `1TB`, or a number of bytes. */
+function parseBytes(text: string): number {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?) ?([kMGT]?)B?$/.exec(text) ?? []
+  const bytes = Math.round(Number(number) * 1000 ** ['', 'k', 'M', 'G', 'T'].indexOf(unit))
+  if (bytes > 0) return bytes
+  throw new NightjarError(
+    'config_invalid',
+    `Cannot take size "${text}": write it as 500MB, 10GB or 1TB`,
+  )
 }

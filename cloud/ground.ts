@@ -18,6 +18,7 @@ import {
 import type { Store, Subscription, Table, Topic } from '../core/ports.ts'
 import type { CloudMachine } from './machine.ts'
 import type { Pushing } from './pausing.ts'
+import type { Queries } from './queries.ts'
 
 export interface CloudGround {
   at: Instance
@@ -33,6 +34,8 @@ export interface CloudGround {
   /** Forget what a subscription holds from before an instant. */
   seek(word: TopicWord, reader: string, instant: Date): Promise<void>
   machine(which: 'consumer' | 'conductor', signal: AbortSignal): Promise<CloudMachine>
+  /** The same for questions alone, bounded by what they read. */
+  queries(): Promise<Queries>
   /** Send what waits and let go of the connections. */
   close(): Promise<void>
 }
@@ -75,6 +78,19 @@ export function openCloudGround({ at, emulators, zone }: Environment): CloudGrou
       return openStores({ project: at.project, ...(emulator !== undefined && { emulator }) })
     })
 
+  const datasets = () =>
+    once('datasets', async () => {
+      const { openDatasets } = await import('./datasets.ts')
+      const { bigquery: rest, bigqueryStorage: grpc } = emulators
+      delete process.env[variables.bigquery]
+      const connection = openDatasets({
+        project: at.project,
+        ...(rest !== undefined && grpc !== undefined && { emulator: { rest, grpc } }),
+      })
+      closers.unshift(() => connection.close())
+      return connection
+    })
+
   const topicNamed = (name: string) =>
     once(`topic ${name}`, async () => {
       const [{ openTopic }, topics] = await Promise.all([import('./topic.ts'), pubsub()])
@@ -107,21 +123,9 @@ export function openCloudGround({ at, emulators, zone }: Environment): CloudGrou
     bucket,
     table: () =>
       once('table', async () => {
-        const [{ openTable }, { openDatasets }] = await Promise.all([
-          import('./table.ts'),
-          import('./datasets.ts'),
-        ])
-        const { bigquery: rest, bigqueryStorage: grpc } = emulators
-        delete process.env[variables.bigquery]
-        const datasets = openDatasets({
-          project: at.project,
-          ...(rest !== undefined && grpc !== undefined && { emulator: { rest, grpc } }),
-        })
-        const table = await openTable({ datasets, dataset: datasetName(at) })
-        closers.push(
-          () => datasets.close(),
-          () => table.close(),
-        )
+        const [{ openTable }, data] = await Promise.all([import('./table.ts'), datasets()])
+        const table = await openTable({ datasets: data, dataset: datasetName(at) })
+        closers.push(() => table.close())
         return table
       }),
     async setPush(word, reader, on) {
@@ -147,6 +151,11 @@ export function openCloudGround({ at, emulators, zone }: Environment): CloudGrou
       const { project } = at
       return openMachine({ project, zone, name, signal, ...(emulator && { emulator }) })
     },
+    queries: () =>
+      once('queries', async () => {
+        const [{ openQueries }, data] = await Promise.all([import('./queries.ts'), datasets()])
+        return openQueries(data, datasetName(at))
+      }),
     async close() {
       for (const close of closers.reverse()) await close()
     },

@@ -122,7 +122,7 @@ export async function openTable(options: TableOptions): Promise<Table> {
       pending.add(settled)
       return appending
     },
-    query: (sql) => readRows(datasets, dataset, sql, giveUpMs),
+    query: (sql) => readRows({ datasets, dataset, sql, giveUpMs }),
     close() {
       return (closed ??= (async () => {
         while (pending.size > 0) await Promise.all(pending)

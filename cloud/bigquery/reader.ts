@@ -24,59 +24,46 @@ interface Started {
 }
 
 interface DryRun {
-  statistics?: { query?: { statementType?: string } }
+  statistics?: { totalBytesProcessed?: string; query?: { statementType?: string } }
 }
+
+export interface Question {
+  datasets: Datasets
+  /** Where names without a data set are looked for. */
+  dataset: string
+  sql: string
+  giveUpMs: number
+  /** BigQuery refuses a statement that would be billed more than this. Absent: no bound. */
+  mostBytes?: number
+}
+
+type Call = <T>(options: RestCall) => Promise<T>
 
 const rowsAtOnce = 10_000
 /** How long one call waits for a statement to end; then it is asked for again. */
 const waitMs = 10_000
 
+/**
+ * Ask what a reading statement would read, in bytes, and do no more: it costs nothing. Of clustered tables it is
+ * the most that it can be. Rejects with `input_invalid` what is no SELECT.
+ */
+export function bytesOf(question: Question): Promise<number> {
+  return dryRun(callerOf(question), question)
+}
+
 /** Run one reading statement and yield its rows: INT64 as bigint, times as ISO text, BYTES as bytes. */
-export async function* readRows(
-  datasets: Datasets,
-  dataset: string,
-  sql: string,
-  giveUpMs: number,
-): AsyncGenerator<Record<string, unknown>> {
-  const { bigquery, project, location, ready } = datasets
-  const call = async <T>(options: RestCall): Promise<T> => {
-    try {
-      await ready()
-      return await retryPassing(() => callRest<T>(bigquery, options), performance.now() + giveUpMs)
-    } catch (error) {
-      throw queryFault(error, dataset, project)
-    }
-  }
-  const statement = {
-    query: sql,
-    useLegacySql: false,
-    defaultDataset: { projectId: project, datasetId: dataset },
-  }
-  if (sql.trim() === '') {
-    throw new NightjarError('input_invalid', 'Cannot run the query: there is no statement in it')
-  }
-  const { statistics } = await call<DryRun>({
-    method: 'POST',
-    uri: '/jobs',
-    json: {
-      configuration: { dryRun: true, query: statement },
-      ...(location && { jobReference: { projectId: project, location } }),
-    },
-  })
-  const type = statistics?.query?.statementType
-  if (type !== 'SELECT') {
-    throw new NightjarError(
-      'input_invalid',
-      `Cannot run the query: it is ${type ?? 'of a kind that is not told'}, and only reading is allowed`,
-    )
-  }
+export async function* readRows(question: Question): AsyncGenerator<Record<string, unknown>> {
+  const call = callerOf(question)
+  await dryRun(call, question)
+  const { mostBytes } = question
+  const bound = mostBytes === undefined ? {} : { maximumBytesBilled: String(mostBytes) }
   // Not jobs.query: of a statement that fails it may answer as of one without rows.
   const { jobReference } = await call<Started>({
     method: 'POST',
     uri: '/jobs',
     json: {
-      configuration: { query: statement },
-      ...(location && { jobReference: { projectId: project, location } }),
+      configuration: { query: { ...statementOf(question), ...bound } },
+      ...placeOf(question),
     },
   })
   const { jobId, location: place } = jobReference ?? {}
@@ -97,6 +84,46 @@ export async function* readRows(
     pageToken = answer.pageToken
     if (pageToken === undefined) return
   }
+}
+
+function callerOf({ datasets, dataset, giveUpMs }: Question): Call {
+  const { bigquery, project, ready } = datasets
+  return async <T>(options: RestCall): Promise<T> => {
+    try {
+      await ready()
+      return await retryPassing(() => callRest<T>(bigquery, options), performance.now() + giveUpMs)
+    } catch (error) {
+      throw queryFault(error, dataset, project)
+    }
+  }
+}
+
+async function dryRun(call: Call, question: Question): Promise<number> {
+  if (question.sql.trim() === '') {
+    throw new NightjarError('input_invalid', 'Cannot run the query: there is no statement in it')
+  }
+  const { statistics } = await call<DryRun>({
+    method: 'POST',
+    uri: '/jobs',
+    json: { configuration: { dryRun: true, query: statementOf(question) }, ...placeOf(question) },
+  })
+  const type = statistics?.query?.statementType
+  if (type !== 'SELECT') {
+    throw new NightjarError(
+      'input_invalid',
+      `Cannot run the query: it is ${type ?? 'of a kind that is not told'}, and only reading is allowed`,
+    )
+  }
+  return Number(statistics?.totalBytesProcessed ?? 0)
+}
+
+function statementOf({ datasets: { project }, dataset, sql }: Question): object {
+  const defaultDataset = { projectId: project, datasetId: dataset }
+  return { query: sql, useLegacySql: false, defaultDataset }
+}
+
+function placeOf({ datasets: { project, location } }: Question): object {
+  return location === undefined ? {} : { jobReference: { projectId: project, location } }
 }
 
 function queryFault(error: unknown, dataset: string, project: string): NightjarError {

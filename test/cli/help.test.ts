@@ -31,8 +31,8 @@ Commands:
                                         minus what is accounted for must be nothing.
   replay [options]                      Send alerts again: what an audit misses, what lies in the
                                         dead letters, or a night.
-  query [options] <sql>                 Ask the warehouse in SQL (DuckDB), also while the broker
-                                        runs.
+  query [options] <sql>                 Ask the warehouse in SQL (DuckDB; BigQuery with --cloud),
+                                        also while the broker runs.
   subscribe [options] <topic>           Print what is published on a topic from now on, one JSON
                                         object a line.
   filter                                Say in one language which alerts are wanted: try it on
@@ -165,27 +165,34 @@ Examples:
 
 const queryHelp = `Usage: nightjar query [options] <sql>
 
-Ask the warehouse in SQL (DuckDB), also while the broker runs.
+Ask the warehouse in SQL (DuckDB; BigQuery with --cloud), also while the broker runs.
 
 Arguments:
-  sql              one reading statement
+  sql                 one reading statement
 
 Options:
-  --json           print one JSON object a line
-  --csv            print comma-separated values
-  --limit <n>      rows of a printed table at most (default: 1000)
-  --home <dir>     folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
-  --survey <name>  whose alerts (choices: "ztf", "lsst", default: "ztf")
-  -h, --help       display help for command
+  --json              print one JSON object a line
+  --csv               print comma-separated values
+  --limit <n>         rows of a printed table at most (default: 1000)
+  --dry-run           with --cloud: say how much it would read, and no more; this is free
+  --max-bytes <size>  with --cloud: refuse what would be billed more, 10GB if absent
+  --home <dir>        folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>     whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --cloud             on Google Cloud, or its emulators, instead of a home directory
+  --project <id>      the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>   a test instance; production if absent
+  -h, --help          display help for command
 
 Tables: alerts (a view over one table per schema version), salt2 (fits), ledger. A field of the
 packet is written as in BigQuery: candidate.magpsf. 64-bit numbers are printed in full; in JSON as
-strings.
+strings. With --cloud it is BigQuery's SQL, and what a statement reads is told first, on standard
+error: BigQuery bills by it, 10 MB a table at least.
 
 Examples:
   $ nightjar query "SELECT objectId, candidate.magpsf FROM alerts ORDER BY 2 LIMIT 5"
   $ nightjar query "SELECT stage, outcome, COUNT(*) n FROM ledger GROUP BY ALL ORDER BY ALL"
   $ nightjar query --csv "SELECT candid, p.jd, p.magpsf FROM alerts, UNNEST(prv_candidates) t(p)"
+  $ nightjar query --cloud --dry-run "SELECT objectId FROM alerts WHERE obs_date = '2026-11-21'"
 `
 
 const subscribeHelp = `Usage: nightjar subscribe [options] <topic>

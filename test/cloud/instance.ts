@@ -29,11 +29,23 @@ export interface Emulated {
 
 const buckets: readonly BucketWord[] = ['alert_avro_bucket', 'broker_files', 'sncosmo']
 
+export interface InstanceOptions {
+  /** What the Pub/Sub emulator may keep: it has all messages in memory until they are acked. */
+  pubsubMb?: number
+  /** The stack's is 60; a shorter one has a killed reader's messages come again sooner. */
+  ackDeadlineSeconds?: number
+  /** Where the BigQuery emulator keeps what it has stored; absent: in memory. */
+  bigqueryFolder?: string
+}
+
 /** Start the three emulators with an instance on them. */
-export async function startInstance(at: Instance): Promise<Emulated> {
-  const pubsub = await startPubsub(1024)
+export async function startInstance(
+  at: Instance,
+  { pubsubMb = 1024, ackDeadlineSeconds = 10, bigqueryFolder }: InstanceOptions = {},
+): Promise<Emulated> {
+  const pubsub = await startPubsub(pubsubMb)
   const gcs = await startGcs()
-  const bigquery = await startBigquery()
+  const bigquery = await startBigquery(bigqueryFolder)
   const env = {
     GOOGLE_CLOUD_PROJECT: at.project,
     NIGHTJAR_SURVEY: at.survey,
@@ -48,9 +60,7 @@ export async function startInstance(at: Instance): Promise<Emulated> {
     const topics = await openTopics({ project: at.project, emulator: pubsub.host })
     const subscribe = async (word: TopicWord, reader: string, filter = ''): Promise<void> => {
       const name = subscriptionName(at, word, reader)
-      // Less than the stack's minute, so that a killed reader's messages come again soon; more than a busy
-      // machine is late with its leases.
-      const options = { ackDeadlineSeconds: 30, ...(filter !== '' && { filter }) }
+      const options = { ackDeadlineSeconds, ...(filter !== '' && { filter }) }
       await topics.pubsub.topic(topicName(at, word)).createSubscription(name, options)
     }
     for (const word of topicsOf(at.survey)) await topics.pubsub.createTopic(topicName(at, word))

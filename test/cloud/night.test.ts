@@ -9,18 +9,28 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { openDatasets } from '../../cloud/datasets.ts'
 import { openCloudGround } from '../../cloud/ground.ts'
+import { openTable as openCloudTable } from '../../cloud/table.ts'
 import type { CloseRecord } from '../../conductor/close.ts'
 import { parseEnvironment } from '../../core/environment.ts'
 import { datasetName } from '../../core/names.ts'
 import { openTable } from '../../local/table.ts'
-import { makeNight, repository, startProgram } from '../night/harness.ts'
+import { makeNight, repository, startNightjar, startProgram } from '../night/harness.ts'
 import { skipWithoutBigquery, skipWithoutGcs, skipWithoutPubsub } from './emulators.ts'
 import { startInstance, type Emulated } from './instance.ts'
 import { checkLetters, verify } from './truth.ts'
 
 const skip = skipWithoutPubsub || skipWithoutGcs || skipWithoutBigquery
 const alerts = Number(process.env['NIGHTJAR_NIGHT_ALERTS'] ?? 400)
+/**
+ * Alerts a second. Google's emulator holds nothing back from a reader that is behind: it counts as delivered
+ * what still lies in its own buffers, and once that takes longer than the ack deadline it sends everything
+ * again, and again. So a night comes no faster than two busy cores can take it.
+ */
+const rate = process.env['NIGHTJAR_NIGHT_RATE'] ?? '60'
+/** A large night gets the stack's own deadline, and room for what is not acked yet. */
+const roomy = { ackDeadlineSeconds: alerts > 2000 ? 60 : 10, pubsubMb: alerts > 2000 ? 4096 : 1024 }
 const at = { survey: 'ztf', project: 'night', instance: 'rc1' } as const
 const dir = mkdtempSync(join(tmpdir(), 'nightjar-cloud-'))
 after(() => rmSync(dir, { recursive: true, force: true }))
@@ -33,10 +43,7 @@ interface Summary {
 
 const instance = ['--cloud', '--project', at.project, '--instance', at.instance]
 
-/**
- * The command line with DuckDB in BigQuery's place: the BigQuery emulator stands still for ever where a
- * client is killed while it stores rows.
- */
+/** The command line with DuckDB in BigQuery's place, which takes a large night in a third of the time. */
 function start(cloud: Emulated, file: string, ...words: string[]) {
   const child = join(repository, 'test/cloud/child.ts')
   const node = join(repository, 'node_modules/.bin/node')
@@ -68,16 +75,19 @@ test(
   async () => {
     const night = makeNight(join(dir, 'kills'), { alerts })
     const file = join(dir, 'kills.duckdb')
-    const cloud = await startInstance(at)
+    const cloud = await startInstance(at, roomy)
+    const words = ['run', '--from', night.from, '--once', '--rate', rate]
     try {
       for (const share of [0.2, 0.5]) {
-        const running = start(cloud, file, 'run', '--from', night.from, '--once')
-        await archived(cloud, Math.floor(share * alerts * 0.9))
-        running.child.kill('SIGKILL')
-        await running.ended
+        const running = start(cloud, file, ...words)
+        try {
+          await archived(cloud, Math.floor(share * alerts * 0.9))
+        } finally {
+          running.child.kill('SIGKILL')
+          await running.ended
+        }
       }
-      const last = start(cloud, file, 'run', '--from', night.from, '--once', '--json')
-      const { out, err, status } = await last.ended
+      const { out, err, status } = await start(cloud, file, ...words, '--json').ended
       assert.equal(status, 0, `${out}${err.slice(-2000)}`)
       assert.equal(summaryOf(out).nights[0]?.state, 'complete')
       await verify(cloud.env, night, await openTable({ file, dataset: datasetName(at) }))
@@ -116,6 +126,41 @@ test(
       assert.equal(status, 0, `${replay.out}${out}${err.slice(-2000)}`)
       assert.equal(summaryOf(out).nights[0]?.state, 'complete')
       await verify(cloud.env, night, await openTable({ file, dataset: datasetName(at) }))
+    } finally {
+      await cloud.kill()
+    }
+  },
+)
+
+test(
+  'a BigQuery that dies half-way, with the rows that it had stored, costs nothing: no alert, no row twice',
+  { skip },
+  async () => {
+    const most = Math.min(alerts, 200)
+    const night = makeNight(join(dir, 'warehouse'), { alerts: most, seed: 'warehouse' })
+    const cloud = await startInstance(at, { bigqueryFolder: join(dir, 'bigquery') })
+    const env = { ...cloud.env, NIGHTJAR_HOME: join(dir, 'warehouse', 'home') }
+    try {
+      const words = ['run', '--from', night.from, '--once', '--json', '--rate', rate, ...instance]
+      const running = startNightjar(words, { env })
+      try {
+        await archived(cloud, Math.floor(0.3 * most))
+        await cloud.bigquery.kill()
+        await pause(1000)
+        await cloud.bigquery.restart()
+        const { out, err, status } = await running.ended
+        assert.equal(status, 0, `${out}${err.slice(-2000)}`)
+        assert.equal(summaryOf(out).nights[0]?.state, 'complete')
+      } finally {
+        running.child.kill('SIGKILL')
+      }
+      const { host: rest, grpc } = cloud.bigquery
+      const datasets = openDatasets({ project: at.project, emulator: { rest, grpc } })
+      try {
+        await verify(cloud.env, night, await openCloudTable({ datasets, dataset: datasetName(at) }))
+      } finally {
+        await datasets.close()
+      }
     } finally {
       await cloud.kill()
     }
