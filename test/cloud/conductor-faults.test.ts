@@ -179,6 +179,7 @@ function groundIn(sky: Sky, { pulse }: Life): CloudGround {
     subscription: async () => assert.fail('nothing is pulled'),
     bucket: async () => bucket,
     table: async () => ({ ...table, append: () => assert.fail('nothing is stored') }),
+    queries: async () => assert.fail('no analyst asks'),
     setPush: (_, reader, on) =>
       call(async () => {
         if (!on) await sky.beforePause()
