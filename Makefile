@@ -45,11 +45,12 @@ bench: install ## measure, beside named peers in the same run, and print tables
 tables: install ## derive the compact model tables from a full model: make tables MODEL=DIRECTORY
 	@$(NODE) salt2/tables/main.ts $(MODEL)
 
-torture: install ## kill -9 the broker and the Kafka intake ROUNDS times (200), audit; fuzz the gateways
+torture: install ## kill -9 the broker and the Kafka intake ROUNDS times (200), audit; fuzz gateways and control
 	@$(NODE) test/night/torture.ts --rounds $(ROUNDS)
 	@$(NODE) --disable-warning=TimeoutNegativeWarning test/consumer/kafka/torture.ts --rounds $(ROUNDS)
 	@$(NODE) test/gateways/hpfeeds/fuzz.ts --inputs $(INPUTS)
 	@$(NODE) test/gateways/voevent/fuzz.ts --inputs $(INPUTS)
+	@$(NODE) test/control/fuzz.ts --inputs $(INPUTS)
 
 bundle: install ## make one bundle a function, and one for the machines, into dist/
 	@$(NODE) functions/bundle.ts

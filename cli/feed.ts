@@ -9,6 +9,7 @@ import type { Endpoint } from '../gateways/endpoint.ts'
 import { openFeedClient, type FeedClient } from '../gateways/hpfeeds/client.ts'
 import { maxDataBytes, type Publish } from '../gateways/hpfeeds/protocol.ts'
 import { connectTo, keepLinked, type Schedule } from '../gateways/link.ts'
+import { visible } from './visible.ts'
 import type { World } from './world.ts'
 
 interface FeedOptions {
@@ -200,10 +201,3 @@ const jsonOf = ({ ident, channel, payload }: Publish): string =>
       ? { payload: payload.toString() }
       : { payload_base64: payload.toString('base64') }),
   })
-
-/** What a stranger sends must not steer the terminal. */
-const visible = (text: string): string =>
-  text.replaceAll(
-    /\p{Cc}/gu,
-    (sign) => `\\u${(sign.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  )

@@ -23,6 +23,7 @@ import {
 } from './control-client.ts'
 import { parseDuration } from './duration.ts'
 import { withHome, type HomeOptions } from './embedded.ts'
+import { visible } from './visible.ts'
 import type { World } from './world.ts'
 
 interface SignalOptions extends HomeOptions {
@@ -129,7 +130,7 @@ async function ask(
     return undefined
   })
   if (answer === undefined) return
-  world.out(`${label}${formatMessage(answer)}\n`)
+  world.out(`${label}${visible(formatMessage(answer))}\n`)
   if (['UNKNOWN', 'INVALID', 'SERVICE_UNAVAILABLE'].includes(answer.command)) world.exit(1)
 }
 

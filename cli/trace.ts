@@ -11,6 +11,7 @@ import {
   speakTo,
 } from './control-client.ts'
 import { positive, withHome, type HomeOptions } from './embedded.ts'
+import { visible } from './visible.ts'
 import type { World } from './world.ts'
 
 interface TraceOptions extends HomeOptions {
@@ -77,7 +78,7 @@ async function trace(world: World, service: string, options: TraceOptions): Prom
         world.out(
           json === true
             ? `${JSON.stringify({ at, peer, message: text })}\n`
-            : `${at.slice(11, 23)} ${peer} ${text}\n`,
+            : `${at.slice(11, 23)} ${peer} ${visible(text)}\n`,
         )
         if (++count >= max) stop()
       },

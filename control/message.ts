@@ -78,18 +78,20 @@ export function parseMessage(line: string): ControlMessage {
   const text = trimmed(line)
   if (text.length > maxMessageBytes) throw fault(text, `it is longer than ${maxMessageBytes} bytes`)
   if (text === '') throw fault(text, 'it is empty')
-  if (text.includes('\n')) throw fault(text, 'it has more than one line')
+  if (text.includes('\n'))
+    throw fault(text, `a second line begins at column ${text.indexOf('\n') + 2}`)
   if (text.startsWith('{')) return checkNames(parseJsonMessage(text))
 
   let at = 0
   let from = nowhere
   if (text.startsWith('<')) {
     const end = text.indexOf(' ')
-    if (end < 0) throw fault(text, 'a command has to follow its sender')
+    if (end < 0)
+      throw fault(text, `a command has to follow its sender at column ${text.length + 1}`)
     const names = text.slice(1, end).split(':')
     const [server, service] = names
     if (server === undefined || service === undefined || names.length !== 2) {
-      throw fault(text, 'its sender is no <server:service')
+      throw fault(text, 'its sender at column 1 is no <server:service')
     }
     from = { server, service }
     at = end + 1
@@ -97,14 +99,15 @@ export function parseMessage(line: string): ControlMessage {
   const space = text.indexOf(' ', at)
   const head = text.slice(at, space < 0 ? undefined : space)
   const parameters = space < 0 ? new Map<string, string>() : parseParameters(text, space + 1)
-  return { from, ...parseTarget(text, head), parameters }
+  return { from, ...parseTarget(text, at, head), parameters }
 }
 
 /** `server:service/COMMAND`, `service/COMMAND`, `server:COMMAND` or `COMMAND`. */
-function parseTarget(text: string, head: string): { to: Address; command: string } {
+function parseTarget(text: string, at: number, head: string): { to: Address; command: string } {
   const [, server, service, command] =
     /^(?:([^:/]+):)?(?:([^:/]+)\/)?([^:/<{][^:/]*)$/.exec(head) ?? []
-  if (command === undefined) throw fault(text, `"${head.slice(0, 80)}" is no service/COMMAND`)
+  if (command === undefined)
+    throw fault(text, `"${head.slice(0, 80)}" at column ${at + 1} is no service/COMMAND`)
   return { to: { server: server ?? '', service: service ?? '' }, command }
 }
 

@@ -126,12 +126,16 @@ const quoted = (text: string): string => JSON.stringify(text).replaceAll('/', '\
 
 /** Read a payload. Throws `input_invalid` for what is none, or has a value that its type does not. */
 export function parsePayload(text: string): PropertySet {
-  const set = new Map<string, Property>()
+  const set = new Map<string, Property & { values: PropertyValue[] }>()
   readLevel(parsePairs(text), '', set)
   return set
 }
 
-function readLevel(pairs: PairTree, prefix: string, set: Map<string, Property>): void {
+function readLevel(
+  pairs: PairTree,
+  prefix: string,
+  set: Map<string, Property & { values: PropertyValue[] }>,
+): void {
   for (const [key, value] of pairs) {
     const name = prefix + key
     if (typeof value === 'string') throw fault(`payload at "${name}"`, 'a value needs a type')
@@ -150,7 +154,9 @@ function readLevel(pairs: PairTree, prefix: string, set: Map<string, Property>):
     if (before !== undefined && before.type !== type) {
       throw fault(`payload at "${name}"`, `it is ${before.type} and ${type}`)
     }
-    set.set(name, { type, values: [...(before?.values ?? []), ...values] })
+    if (before === undefined) set.set(name, { type, values })
+    // Added to, not copied: a name may come a hundred thousand times.
+    else for (const one of values) before.values.push(one)
   }
 }
 
@@ -179,5 +185,8 @@ export function readValue(name: string, type: PropertyType, text: string): Prope
 }
 
 function fault(what: string, why: string): NightjarError {
-  return new NightjarError('input_invalid', `Cannot take ${what}: ${why}`)
+  // A name in it may be as long as a payload.
+  return new NightjarError('input_invalid', `Cannot take ${shortened(what)}: ${shortened(why)}`)
 }
+
+const shortened = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text)
