@@ -4,7 +4,8 @@ import { NightjarError } from '../core/errors.ts'
 export type PairTree = readonly (readonly [key: string, value: string | PairTree])[]
 
 export const maxPayloadLength = 8 * 1024 * 1024
-const maxDepth = 32
+/** So many objects stand in each other at most. */
+export const maxDepth = 32
 
 /** Read an object as pairs. Throws `input_invalid` with the place. */
 export function parsePairs(text: string): PairTree {

@@ -5,7 +5,7 @@
  *     {"one":{"int":"1"},"four":{"int":"5","int":"6"},"logger":{"status":{"string":"s"}}}
  */
 import { NightjarError } from '../core/errors.ts'
-import { parsePairs, type PairTree } from './payload-json.ts'
+import { maxDepth, parsePairs, type PairTree } from './payload-json.ts'
 
 export type PropertyType =
   'string' | 'bool' | 'int' | 'long' | 'long long' | 'float' | 'double' | 'datetime'
@@ -75,7 +75,7 @@ type Level = Map<string, Level | Property>
 export function formatPayload(set: PropertySet): string {
   const root: Level = new Map()
   for (const [name, property] of set) {
-    const steps = name.split('.')
+    const steps = stepsOf(name)
     const last = steps.pop() ?? name
     let level = root
     for (const step of steps) {
@@ -88,6 +88,13 @@ export function formatPayload(set: PropertySet): string {
     level.set(last, property)
   }
   return `${formatLevel(root)}\n`
+}
+
+/** A name's levels. The innermost object of a payload is that of the type. */
+function stepsOf(name: string): string[] {
+  const steps = name.split('.', maxDepth + 1)
+  if (steps.length <= maxDepth) return steps
+  throw fault(`property "${name}"`, `it has more than ${maxDepth} levels`)
 }
 
 function formatLevel(level: Level): string {
@@ -145,6 +152,8 @@ function readLevel(
       readLevel(value, `${name}.`, set)
       continue
     }
+    // Dots may stand in a key as well: what is read can be written.
+    stepsOf(name)
     const [type] = first
     const values = value.map(([tag, item]) => {
       if (tag === type && typeof item === 'string') return readValue(name, type, item)

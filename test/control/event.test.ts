@@ -61,6 +61,7 @@ test('a payload that is none is refused with its place', () => {
     '{"a":{"int":"1","bool":"1"}}',
     '{} {}',
     `${'{"a":'.repeat(99)}{}`,
+    `{"${'a.'.repeat(20_000)}b":{"int":"1"}}`,
   ]) {
     assert.throws(() => parsePayload(text), { code: 'input_invalid' }, text)
   }
