@@ -107,7 +107,7 @@ async function codeOf(): Promise<Entry[]> {
         "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url)," +
         '__filename=import.meta.filename,__dirname=import.meta.dirname;',
     },
-    plugins: [absent, dataBeside(data, fromCode)],
+    plugins: [absent, namedExports, dataBeside(data, fromCode)],
   })
   const code = outputFiles.map(({ path, contents }) => ({
     name: relative(root, path),
@@ -142,6 +142,32 @@ const absent: Plugin = {
           })
           ${exports}
           export default nothing`,
+      }
+    })
+  },
+}
+
+/**
+ * A CommonJS package that is imported when it is needed has in Node the names that Node finds in it; esbuild
+ * would give it only a default export.
+ */
+const namedExports: Plugin = {
+  name: 'named-exports',
+  setup(setup) {
+    setup.onResolve({ filter: /^[^./]/ }, ({ kind, path, namespace }) => {
+      const asked = kind === 'dynamic-import' && namespace === 'file' && !path.startsWith('node:')
+      return asked ? { path, namespace: 'named-exports' } : null
+    })
+    setup.onLoad({ filter: /.*/, namespace: 'named-exports' }, async ({ path }) => {
+      const from = JSON.stringify(path)
+      const { default: whole }: { default?: unknown } = await import(path)
+      const names = await namesOf(path)
+      const isCommon = typeof whole === 'object' || typeof whole === 'function'
+      return {
+        contents: isCommon
+          ? `import whole from ${from}\nexport default whole\nexport const { ${names.join(', ')} } = whole`
+          : `export * from ${from}`,
+        resolveDir: root,
       }
     })
   },

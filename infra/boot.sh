@@ -16,7 +16,7 @@ umask 077
 metadata_server=http://${GCE_METADATA_HOST:-metadata.google.internal}/computeMetadata/v1
 storage=${CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE:-https://storage.googleapis.com/}
 secret_manager=${CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER:-https://secretmanager.googleapis.com/}
-readonly keep=/var/lib/nightjar/files releases=/opt/nightjar run=/run/nightjar
+readonly keep=/var/cache/nightjar releases=/opt/nightjar run=/run/nightjar
 readonly tries=(--silent --show-error --retry 6 --retry-connrefused --connect-timeout 10)
 
 # The serial console and the journal hear what a start-up script says.

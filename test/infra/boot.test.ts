@@ -111,7 +111,7 @@ NIGHTJAR_WORDS=--topic ztf_20261121_programid1 ztf_20261121_programid3
     // Nothing of a secret is on the disk, in what was said, or left where it was fetched to.
     assert.doesNotMatch(said, /rdns|KAFKA.SECURE|ya29/)
     assert.deepEqual(readdirSync(machine.path('tmp')), [])
-    const onDisk = ['etc/systemd', 'opt', 'var/lib'].map((folder) => machine.path(folder))
+    const onDisk = ['etc/systemd', 'opt', 'var/cache'].map((folder) => machine.path(folder))
     assert.throws(() => execFileSync('grep', ['-r', 'KAFKA.SECURE', ...onDisk]), { status: 1 })
   },
 )
@@ -153,7 +153,7 @@ test(
     const program = machine.path('opt/nightjar/current/bin/nightjar')
     assert.equal(execFileSync(program).toString(), '2\n')
     // By its generation the old file is found, though a newer one has its name.
-    rmSync(machine.path('var/lib/nightjar'), { recursive: true })
+    rmSync(machine.path('var/cache/nightjar'), { recursive: true })
     rmSync(machine.path('opt/nightjar'), { recursive: true })
     machine.attributes.set('NIGHTJAR_FILES', first.join('\n'))
     const { status, said } = await machine.boot()
@@ -183,7 +183,7 @@ test('a file that is damaged on the disk is fetched again', options, async () =>
   await deploy('consumer')
   machine.attributes.set('NIGHT', '20261121')
   await machine.boot()
-  const kept = machine.path('var/lib/nightjar/files')
+  const kept = machine.path('var/cache/nightjar')
   for (const file of readdirSync(kept)) writeFileSync(join(kept, file), 'damaged')
   const { status, said } = await machine.boot()
   assert.equal(status, 0, said)
@@ -220,7 +220,7 @@ test('what cannot be had is one sentence on the serial console', options, async 
   assert.match(await refusal(), /KAFKA_TOPIC "ztf; reboot" must be topics' names/)
   machine.attributes.delete('KAFKA_TOPIC')
 
-  rmSync(machine.path('var/lib/nightjar'), { recursive: true })
+  rmSync(machine.path('var/cache/nightjar'), { recursive: true })
   machine.attributes.set('NIGHTJAR_FILES', [program.replace('.tar.gz', '.tgz'), streams].join('\n'))
   assert.match(
     await refusal(),

@@ -1,6 +1,6 @@
 /**
  * A machine of Compute Engine as far as its start-up script can tell: a metadata server, Secret Manager and
- * Cloud Storage (fake-gcs-server, a peer) on this one, and `/etc /opt /var/lib /run` of its own in a mount
+ * Cloud Storage (fake-gcs-server, a peer) on this one, and `/etc /opt /var/cache /run` of its own in a mount
  * namespace. `systemctl` only writes down what it is told.
  */
 import { execFile, execFileSync } from 'node:child_process'
@@ -65,7 +65,10 @@ export interface Machine {
   asked: string[]
   /** Upload a broker file; answers its line of NIGHTJAR_FILES. */
   upload(object: string, data: Uint8Array, word: string): Promise<string>
-  /** Start the machine; `twice` runs the script again while it is up. */
+  /**
+   * Start the machine; `twice` runs the script again while it is up, and `then` is what bash does on it
+   * after that.
+   */
   boot(options?: { twice?: boolean; then?: string }): Promise<Boot>
   /** A path of the machine's disk, as this one has it. */
   path(path: string): string
@@ -74,6 +77,8 @@ export interface Machine {
 
 export async function startMachine(): Promise<Machine> {
   const dir = mkdtempSync(join(tmpdir(), 'nightjar-vm-'))
+  // The program's user comes by here.
+  chmodSync(dir, 0o755)
   const gcs = await startGcs()
   await fetch(`http://${gcs.host}/storage/v1/b?project=my-project`, {
     method: 'POST',
@@ -86,11 +91,19 @@ export async function startMachine(): Promise<Machine> {
   const google = await startGoogle(gcs, attributes, secrets, asked)
   const { port } = google.address() as AddressInfo
 
-  for (const folder of ['opt', 'var/lib', 'log', 'bin', 'tmp']) {
+  for (const folder of ['opt', 'var/cache', 'log', 'bin', 'tmp']) {
     mkdirSync(join(dir, folder), { recursive: true })
   }
   mkdirSync(join(dir, 'etc/systemd/system'), { recursive: true })
-  for (const file of ['passwd', 'group', 'shadow', 'gshadow', 'login.defs', 'nsswitch.conf']) {
+  for (const file of [
+    'passwd',
+    'group',
+    'shadow',
+    'gshadow',
+    'login.defs',
+    'nsswitch.conf',
+    'hosts',
+  ]) {
     if (existsSync(`/etc/${file}`)) cpSync(`/etc/${file}`, join(dir, 'etc', file))
   }
   writeFileSync(join(dir, 'bin/systemctl'), `#!/bin/sh\necho "$*" >>${dir}/log/systemctl\n`)
@@ -99,7 +112,7 @@ export async function startMachine(): Promise<Machine> {
   writeFileSync(
     join(dir, 'start.sh'),
     `set -u
-for folder in etc opt var/lib; do mount --bind ${dir}/$folder /$folder; done
+for folder in etc opt var/cache; do mount --bind ${dir}/$folder /$folder; done
 mount -t tmpfs tmpfs /run
 for turn in $(seq "$1"); do bash ${repository}/infra/boot.sh || status=$?; done
 rm -rf ${dir}/run
