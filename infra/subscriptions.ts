@@ -15,7 +15,7 @@ import { ServiceAccountIamMember } from '@cdktf/provider-google/lib/service-acco
 import { stageFilter } from '../core/alert.ts'
 import { subscriptionName, type TopicWord } from '../core/names.ts'
 import { counter, countedTopics, readersOf } from '../core/pipeline.ts'
-import { idOf, seconds, type SurveyContext } from './context.ts'
+import { guarded, idOf, seconds, type SurveyContext } from './context.ts'
 import type { Functions } from './functions.ts'
 import { memberOf, type Accounts, type Roles } from './identities.ts'
 import type { Topics } from './topics.ts'
@@ -73,6 +73,8 @@ export function addSubscriptions(
           dependsOn: [mayBury],
         }),
         ...special,
+        // What waits in it is data, too: a change that would make it anew is refused in production.
+        lifecycle: { ...guarded(config).lifecycle, ...special.lifecycle },
       },
     )
     if (buries) {

@@ -115,6 +115,7 @@ test(
   async () => {
     const holding = [
       'google_pubsub_topic',
+      'google_pubsub_subscription',
       'google_storage_bucket',
       'google_bigquery_dataset',
       'google_bigquery_table',
