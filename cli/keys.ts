@@ -29,10 +29,12 @@ export function keysCommand(world: World): Command {
       'after',
       `
 The keys are rows of the table authkeys in a SQLite file, as hpfeeds' own broker keeps them. A running
-gateway asks at each connection; those that are open keep what they had.
+gateway asks at each connection; those that are open keep what they had. Where a program is given
+--control-auth, the channel "control" is its control: to publish is to command, to subscribe to ask.
 
 Examples:
   $ nightjar keys add alice --pub alerts --sub alerts,nightjar.ztf_exgalac_trans
+  $ nightjar keys add operator --pub control --sub control
   $ nightjar keys list
   $ nightjar keys rotate alice`,
     )

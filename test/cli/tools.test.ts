@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -359,4 +359,50 @@ test('E19: a conductor is asked and ended at a socket of its own', async (t) => 
   // It ended before the night did.
   assert.equal(status, 1)
   assert.deepEqual(runningServices(makeHome(folder.path)), [])
+})
+
+test('E1: control text goes over TLS as over TCP, to whoever trusts the certificate', async (t) => {
+  const folder = temporaryFolder()
+  t.after(folder.remove)
+  const [key, cert] = [join(folder.path, 'key'), join(folder.path, 'cert.pem')]
+  execFileSync(
+    'openssl',
+    [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+      ...['-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
+      ...['-keyout', key, '-out', cert],
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  )
+  const { said, running } = await gatewayIn(t, [
+    ...['--control', `tls:interface=127.0.0.1:port=0:key=${key}:cert=${cert}`],
+  ])
+  const port = listeningAt(said(), 'tls').split(':')[1]
+  const signal = (host: string, text: string) => runHere(['signal', '--host', host, text])
+  const alive = await signal(`tls:localhost:${port}:cert=${cert}`, 'ALIVE')
+  assert.match(alive.out, /ABSOLUTELY/, alive.err)
+  const stranger = await signal(`tls:localhost:${port}`, 'STOP')
+  assert.match(stranger.err, /self-signed certificate/)
+  assert.equal(stranger.status, 1)
+  assert.equal((await signal(`tls:localhost:${port}:cert=${cert}`, 'STOP')).status, 0)
+  assert.equal((await running).status, 0)
+})
+
+test('E19: the VOEvent gateway is asked and ended at a socket of its own', async (t) => {
+  const folder = temporaryFolder()
+  t.after(folder.remove)
+  const home = ['--home', join(folder.path, 'home')]
+  const said = join(folder.path, 'log')
+  const running = runHere([
+    ...['gateway', 'voevent', ...home, '--eventdb', folder.path, '--log-file', said],
+    ...['--local-ivo', 'ivo://org.example/test', '--receive', 'tcp:0:interface=127.0.0.1'],
+  ])
+  await until(
+    () => existsSync(said) && readFileSync(said, 'utf8').includes('gateway_started'),
+    'gateway_started',
+  )
+  const alive = await runHere(['signal', ...home, 'voevent/ALIVE', '--timeout', '60s'])
+  assert.match(alive.out, /ABSOLUTELY/, alive.err)
+  assert.equal((await runHere(['signal', ...home, 'voevent/STOP'])).status, 0)
+  assert.deepEqual(await running, { out: '', err: '', status: 0 })
 })
