@@ -102,6 +102,11 @@ export async function controlled(
     const program = createControlledProgram({
       acts: {
         stop: () => stop.abort(),
+        leak() {
+          const { rss, heapUsed, external } = process.memoryUsage()
+          const mb = (bytes: number): number => Math.round(bytes / 1e6)
+          log('memory_told', { residentMb: mb(rss), heapMb: mb(heapUsed), outsideMb: mb(external) })
+        },
         rotateLogs() {
           try {
             ours.file?.reopen()

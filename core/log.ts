@@ -59,6 +59,7 @@ export interface Events {
   control_opened: { service: string; listening: string[] }
   control_asked: { command: string; peer: string }
   control_refused: { peer: string; reason: string }
+  memory_told: { residentMb: number; heapMb: number; outsideMb: number }
 }
 
 export type Log = <Name extends keyof Events>(name: Name, facts: Events[Name]) => void

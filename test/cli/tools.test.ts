@@ -254,6 +254,8 @@ test('E13, E19: a gateway is asked, traced and ended like the broker, and no oth
   const { home, running, said } = await gatewayIn(t, ['--control', 'tcp:127.0.0.1:0'])
   const alive = await runHere(['signal', ...home, 'hpfeeds/ALIVE'])
   assert.match(alive.out, /ABSOLUTELY reply_timestamp=/, alive.err)
+  await runHere(['signal', ...home, 'hpfeeds/LEAK'])
+  await until(() => /"memory_told".*"heapMb":[1-9]/.test(said()), 'memory_told')
   const listed = await runHere(['connections', ...home, '--json'])
   const seen = JSON.parse(listed.out) as Record<string, unknown>
   assert.equal(seen['service'], 'hpfeeds')
