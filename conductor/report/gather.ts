@@ -94,7 +94,7 @@ async function gatherRates(sources: ReportSources): Promise<NightReport['rates']
   const length = Math.min(Math.floor(last / step) - begin + 1, 5000)
   const stages = new Map(sources.proof.stages.map(({ stage }) => [stage, zeros(length)]))
   const binned = query(
-    `SELECT stage, CAST(FLOOR(${seconds} / ${step}) AS BIGINT) AS bin, SUM(span) AS n
+    `SELECT stage, CAST(FLOOR(${seconds} / ${step}) AS INT64) AS bin, SUM(span) AS n
      FROM ledger ${where} GROUP BY 1, 2`,
   )
   for await (const row of binned) {
@@ -116,7 +116,7 @@ async function gatherLatencies(sources: ReportSources): Promise<NightReport['lat
   const { query, dialect, record } = sources
   const millis = `${dialect.millis('l.recorded_at')} - ${dialect.millis('a.kafka_timestamp')}`
   const rows = query(
-    `SELECT stage, CAST(FLOOR(LN(GREATEST(ms, 1)) * ${binsPerE}) AS BIGINT) AS bin, COUNT(*) AS n, MAX(ms) AS most
+    `SELECT stage, CAST(FLOOR(LN(GREATEST(ms, 1)) * ${binsPerE}) AS INT64) AS bin, COUNT(*) AS n, MAX(ms) AS most
      FROM (SELECT l.stage AS stage, ${millis} AS ms FROM ledger AS l JOIN alerts AS a
        ON l.kafka_topic = a.kafka_topic AND l.kafka_partition = a.kafka_partition
          AND l.kafka_offset = a.kafka_offset
