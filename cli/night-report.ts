@@ -64,6 +64,7 @@ export async function makeReport(options: {
     report = await gatherReport({
       query,
       dialect,
+      hasAlerts: await queries.hasTable('alerts'),
       record,
       proof,
       candidates: () => candidatesOf(ground, queries, proof),

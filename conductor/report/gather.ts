@@ -41,6 +41,8 @@ export interface Candidate {
 export interface ReportSources {
   query(sql: string): AsyncIterable<Record<string, unknown>>
   dialect: Dialect
+  /** False where no packet of any night could be read: then nobody has made the table. */
+  hasAlerts: boolean
   record: NightRecord
   proof: CloseRecord
   /** The night's candidates, best first; who asks for none gives none. */
@@ -67,8 +69,8 @@ export async function gatherReport(sources: ReportSources): Promise<NightReport>
     history: record.history.map((move) => ({ ...move, at: iso(move.at) })),
     proof,
     rates: await gatherRates(sources),
-    latencies: await gatherLatencies(sources),
-    sky: await gatherSky(sources),
+    latencies: sources.hasAlerts ? await gatherLatencies(sources) : [],
+    sky: sources.hasAlerts ? await gatherSky(sources) : { order: skyOrder, pixels: [] },
     deadLetters: await gatherDeadLetters(sources),
     candidates: await sources.candidates(),
     ...(sources.cost && { cost: sources.cost(received) }),

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import type { NightReport } from '../../conductor/report/gather.ts'
+import { newNightRecord } from '../../conductor/night-record.ts'
+import { duckdb } from '../../conductor/report/dialect.ts'
+import { gatherReport, type NightReport } from '../../conductor/report/gather.ts'
 import { duration } from '../../conductor/report/markup.ts'
 import { reportPage } from '../../conductor/report/page.ts'
 import { histogramQuantile } from '../../conductor/report/quantile.ts'
@@ -117,4 +119,25 @@ test('durations read as a person says them', () => {
     '2.5 h',
     '3.1 d',
   ])
+})
+
+test('a night of which no packet could be read has a report all the same', async () => {
+  const gathered = await gatherReport({
+    async *query(sql) {
+      if (/\balerts\b/.test(sql)) throw new Error('Table with name alerts does not exist')
+    },
+    dialect: duckdb,
+    hasAlerts: false,
+    record: newNightRecord(
+      'ztf',
+      '20261121',
+      { dusk: new Date(report.dusk), dawn: new Date(report.dawn) },
+      Date.parse(report.at),
+    ),
+    proof: report.proof,
+    candidates: async () => [],
+    now: new Date(report.at),
+  })
+  assert.deepEqual([gathered.latencies, gathered.sky.pixels], [[], []])
+  assert.doesNotMatch(reportPage(gathered), /undefined|NaN|Infinity/)
 })

@@ -124,6 +124,36 @@ test('a topic of Kafka as a source', { skip: skipWithoutKafka }, async (t) => {
   )
 
   await t.test(
+    'a transaction that is open is not waited for, and comes when it has ended',
+    async () => {
+      const topic = await makeTopic()
+      await kafka.hand({ do: 'produce', topic, records: [text('whole')] })
+      const client = await kafkaClient({ brokers: kafka.bootstrap.split(',') }, log)
+      const producer = client.producer({
+        ...{ transactionalId: 'stays-open', idempotent: true, maxInFlightRequests: 1 },
+        transactionTimeout: 600_000,
+      })
+      await producer.connect()
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: [{ partition: 0, value: 'half' }] })
+      const store = memoryStore()
+      const valuesOf = (items: readonly SourceItem[]): string[] =>
+        recordsOf(items).map(({ value }) => Buffer.from(value ?? '').toString())
+      assert.deepEqual(valuesOf(await readAll(await open(topic, { store }))), ['whole'])
+      await transaction.commit()
+      await producer.disconnect()
+      const admin = client.admin()
+      await admin.connect()
+      // The coordinator writes the marker after it has answered.
+      while ((await admin.fetchTopicOffsets(topic))[0]?.high !== '3') {
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      await admin.disconnect()
+      assert.deepEqual(valuesOf(await readAll(await open(topic, { store }))), ['half'])
+    },
+  )
+
+  await t.test(
     'control records and aborted transactions are gaps, up to the very end',
     async () => {
       const topic = await makeTopic(2)
