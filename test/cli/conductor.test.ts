@@ -361,6 +361,14 @@ to = ["all@example.org"]
         )
         assert.match(dom, /<h1>ZTF 2026-11-21<\/h1>/)
         assert.match(dom, /<figure><img /)
+        for (const heading of [
+          ...['Over the night', 'What became of them', 'How long it took', 'Where they lie'],
+          ...['Candidates', 'Dead letters', 'The proof'],
+        ]) {
+          const [, section = ''] = dom.split(`<h2>${heading}</h2>`)
+          assert.match(section.slice(0, 400), /<svg |<table>|<img |[0-9a-f]{64}/, heading)
+        }
+        assert.match(dom, /<li><b>\$[\d.]+<\/b>/)
       },
     )
   },
