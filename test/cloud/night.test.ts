@@ -19,18 +19,15 @@ import { openTable } from '../../local/table.ts'
 import { makeNight, repository, startNightjar, startProgram } from '../night/harness.ts'
 import { skipWithoutBigquery, skipWithoutGcs, skipWithoutPubsub } from './emulators.ts'
 import { startInstance, type Emulated } from './instance.ts'
+import { createRising } from './rising.ts'
 import { checkLetters, verify } from './truth.ts'
 
 const skip = skipWithoutPubsub || skipWithoutGcs || skipWithoutBigquery
 const alerts = Number(process.env['NIGHTJAR_NIGHT_ALERTS'] ?? 400)
-/**
- * Alerts a second. Google's emulator holds nothing back from a reader that is behind: it counts as delivered
- * what still lies in its own buffers, and once that takes longer than the ack deadline it sends everything
- * again, and again. So a night comes no faster than two busy cores can take it.
- */
-const rate = process.env['NIGHTJAR_NIGHT_RATE'] ?? '60'
 /** A large night gets the stack's own deadline, and room for what is not acked yet. */
-const roomy = { ackDeadlineSeconds: alerts > 2000 ? 60 : 10, pubsubMb: alerts > 2000 ? 4096 : 1024 }
+const roomy = alerts > 2000 ? { ackDeadlineSeconds: 60, pubsubMb: 2048 } : {}
+/** Records that come at once. */
+const portionSize = Math.min(500, Math.ceil(alerts / 8))
 const at = { survey: 'ztf', project: 'night', instance: 'rc1' } as const
 const dir = mkdtempSync(join(tmpdir(), 'nightjar-cloud-'))
 after(() => rmSync(dir, { recursive: true, force: true }))
@@ -76,23 +73,37 @@ test(
     const night = makeNight(join(dir, 'kills'), { alerts })
     const file = join(dir, 'kills.duckdb')
     const cloud = await startInstance(at, roomy)
-    const words = ['run', '--from', night.from, '--once', '--rate', rate]
+    const sky = createRising(night)
+    const words = ['run', '--from', night.from]
+    let running = start(cloud, file, ...words)
     try {
-      for (const share of [0.2, 0.5]) {
-        const running = start(cloud, file, ...words)
-        try {
-          await archived(cloud, Math.floor(share * alerts * 0.9))
-        } finally {
+      const ground = openCloudGround(parseEnvironment(cloud.env))
+      const store = await ground.bucket('alert_avro_bucket')
+      const kills = [0.2, 0.5].map((share) => share * alerts)
+      for (let come = 0; ;) {
+        const portion = sky.next(portionSize)
+        if (portion.length === 0) break
+        come += portion.length
+        if (come >= (kills[0] ?? Infinity)) {
+          kills.shift()
+          // In the midst of it: the folder is looked at each second.
+          await pause(1500)
           running.child.kill('SIGKILL')
           await running.ended
+          running = start(cloud, file, ...words)
         }
+        await sky.archived(portion, store)
       }
-      const { out, err, status } = await start(cloud, file, ...words, '--json').ended
+      await ground.close()
+      running.child.kill('SIGTERM')
+      assert.equal((await running.ended).status, 0)
+      const { out, err, status } = await start(cloud, file, ...words, '--once', '--json').ended
       assert.equal(status, 0, `${out}${err.slice(-2000)}`)
       assert.equal(summaryOf(out).nights[0]?.state, 'complete')
       await verify(cloud.env, night, await openTable({ file, dataset: datasetName(at) }))
       await checkLetters(cloud.env, night)
     } finally {
+      running.child.kill('SIGKILL')
       await cloud.kill()
     }
   },
@@ -141,7 +152,7 @@ test(
     const cloud = await startInstance(at, { bigqueryFolder: join(dir, 'bigquery') })
     const env = { ...cloud.env, NIGHTJAR_HOME: join(dir, 'warehouse', 'home') }
     try {
-      const words = ['run', '--from', night.from, '--once', '--json', '--rate', rate, ...instance]
+      const words = ['run', '--from', night.from, '--once', '--json', '--rate', '60', ...instance]
       const running = startNightjar(words, { env })
       try {
         await archived(cloud, Math.floor(0.3 * most))
