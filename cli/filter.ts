@@ -7,6 +7,7 @@ import { NightjarError } from '../core/errors.ts'
 import { beginStage } from '../core/late-stage.ts'
 import { datasetName, topicName, type Survey } from '../core/names.ts'
 import { filterStages } from '../core/pipeline.ts'
+import type { Column } from '../core/row.ts'
 import { alertFilter, type AlertFilter } from '../functions/filter/alert-filter.ts'
 import { filterAccounts } from '../functions/filter/account.ts'
 import { alertColumns } from '../functions/filter/columns.ts'
@@ -23,13 +24,16 @@ import {
 import { openGround, openKnownGround, type Ground } from '../local/broker.ts'
 import { describeTable } from '../local/describe.ts'
 import { homeAt } from '../local/home.ts'
-import { openHomeQueries, type HomeQueries } from './door.ts'
+import { environmentOf, openCloud, withCloud, type CloudOptions } from './cloud.ts'
+import { openHomeQueries } from './door.ts'
 import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
-import { toJson } from './query.ts'
+import { defaultMaxBytes, parseBytes, toJson } from './query.ts'
 import { formatBytes, formatCount, formatTable } from './text-table.ts'
 import type { World } from './world.ts'
 
-interface TestOptions extends HomeOptions {
+interface TestOptions extends HomeOptions, CloudOptions {
+  dryRun?: boolean
+  maxBytes?: number
   since?: string
   list: number
   sql?: Dialect
@@ -47,6 +51,9 @@ const alertBytes = 25_000
 /** Pub/Sub's list price of throughput, US dollars a TiB, counted at publishing and at delivery. */
 const dollarsPerTiB = 40
 
+/** BigQuery's list price of what queries read, US dollars a TiB, on demand. */
+const dollarsPerTiBRead = 6.25
+
 /** The command. */
 export function filterCommand(world: World): Command {
   const command = new Command('filter')
@@ -59,10 +66,12 @@ export function filterCommand(world: World): Command {
 A filter is an SQL condition on the fields of an alert, by the survey's own names:
   rb > 0.65 AND magpsf < 18.5 AND NOT (ssdistnr >= 0 AND ssdistnr < 5)
   ndet >= 2 AND rise_rate > 0.1 AND cone(188.7, 12.4, 0.5)
+  salt2_z < 0.05 AND salt2_before_maximum        (judges the fits of ztf_salt2, with their alerts)
 It gives the same verdicts on stored nights and on the stream. docs/selectors.md has the whole language.
 
 Examples:
   $ nightjar filter test 'rb > 0.65 AND cone(188.7, 12.4, 0.5)' --since 30d
+  $ nightjar filter test 'salt2_z < 0.05 AND salt2_chi2dof < 2 AND rb > 0.65'
   $ nightjar filter add virgo 'rb > 0.65 AND cone(188.7, 12.4, 5)'
   $ nightjar subscribe ztf_filter_virgo`,
     )
@@ -88,9 +97,16 @@ function testCommand(world: World): Command {
         'bigquery',
       ]),
     )
+    .option('--dry-run', 'with --cloud: tell what it would cost, and end')
+    .addOption(
+      new Option(
+        '--max-bytes <size>',
+        'with --cloud: refuse what would be billed more, 10GB if absent',
+      ).argParser(parseBytes),
+    )
     .option('--strict', 'also tell where ActiveMQ or the JMS specification would say otherwise')
     .option('--json', 'print JSON')
-  return withHome(command, world).action((text: string, options: TestOptions) =>
+  return withCloud(withHome(command, world)).action((text: string, options: TestOptions) =>
     test(world, text, options),
   )
 }
@@ -192,13 +208,19 @@ function removeCommand(world: World): Command {
 }
 
 async function test(world: World, text: string, options: TestOptions): Promise<void> {
-  const at = instanceOf(options)
+  if (options.cloud !== true && (options.dryRun === true || options.maxBytes !== undefined)) {
+    throw new NightjarError(
+      'config_invalid',
+      'Cannot bound a test here: --dry-run and --max-bytes are for --cloud, reading at home is free',
+    )
+  }
+  const at = options.cloud === true ? environmentOf(world, options).at : instanceOf(options)
   const filter = alertFilter(text, at.survey)
   warn(world, filter)
   if (options.strict === true) strict(world, filter, at.survey)
-  const queries = await openHomeQueries({ home: homeAt(options.home), at })
+  const shelf = options.cloud === true ? await cloudShelf(world, options) : await homeShelf(options)
   try {
-    const columns = await describeTable(queries.query, datasetName(at), 'alerts')
+    const columns = await shelf.columns()
     const where = (dialect: Dialect): string =>
       selectorSql(filter.selector, alertColumns(at.survey, columns, dialect), dialect)
     if (options.sql !== undefined) {
@@ -206,16 +228,58 @@ async function test(world: World, text: string, options: TestOptions): Promise<v
       return world.out(`${where(options.sql)}\n`)
     }
     if (columns.length === 0) return world.err('no alerts are stored yet\n')
-    const found = await judge(
-      queries,
-      filter.onFits ? alertsWithFits : 'alerts',
-      where('duckdb'),
-      sinceOf(options.since, world.now()),
-      options,
-    )
-    print(world, text, found, options)
+    const { dialect } = shelf
+    const from = filter.onFits ? alertsWithFits : 'alerts'
+    const since = sinceOf(options.since, world.now())
+    const statements = statementsOf(dialect, from, where(dialect), since, options.list)
+    if (shelf.bytesRead !== undefined) {
+      let bytes = 0
+      for (const sql of Object.values(statements)) bytes += await shelf.bytesRead(sql)
+      const { maxBytes = defaultMaxBytes } = options
+      const dollars = ((bytes / 2 ** 40) * dollarsPerTiBRead).toFixed(4)
+      world.err(`BigQuery reads ${formatBytes(bytes)} for this, US$ ${dollars} (list price)\n`)
+      if (options.dryRun === true) return
+      if (bytes > maxBytes) {
+        throw new NightjarError(
+          'input_invalid',
+          `Cannot try the filter: it would read ${formatBytes(bytes)}, and at most ` +
+            `${formatBytes(maxBytes)} are allowed; try fewer nights by --since, or raise --max-bytes`,
+        )
+      }
+    }
+    print(world, text, await judge(shelf.query, statements), options)
   } finally {
-    await queries.close()
+    await shelf.close()
+  }
+}
+
+/** Where alerts are stored: the warehouse of a home, or the data set of an instance. */
+interface Shelf {
+  dialect: Dialect
+  query(sql: string): AsyncIterable<Record<string, unknown>>
+  columns(): Promise<Column[]>
+  /** What a statement reads, where that costs something. */
+  bytesRead?(sql: string): Promise<number>
+  close(): Promise<void>
+}
+
+async function homeShelf(options: HomeOptions): Promise<Shelf> {
+  const at = instanceOf(options)
+  const { query, close } = await openHomeQueries({ home: homeAt(options.home), at })
+  const columns = (): Promise<Column[]> => describeTable(query, datasetName(at), 'alerts')
+  return { dialect: 'duckdb', query, columns, close }
+}
+
+async function cloudShelf(world: World, options: TestOptions): Promise<Shelf> {
+  const ground = await openCloud(world, environmentOf(world, options), options)
+  const { bytesOf, columnsOf, query } = await ground.queries()
+  const { maxBytes = defaultMaxBytes } = options
+  return {
+    dialect: 'bigquery',
+    query: (sql) => query(sql, maxBytes),
+    columns: () => columnsOf('alerts'),
+    bytesRead: bytesOf,
+    close: ground.close,
   }
 }
 
@@ -224,31 +288,40 @@ interface Found {
   alerts: { objectId: string; candid: string; night: string }[]
 }
 
-async function judge(
-  queries: HomeQueries,
+interface Statements {
+  perNight: string
+  which: string
+}
+
+function statementsOf(
+  dialect: Dialect,
   from: string,
   where: string,
   since: string | undefined,
-  { list }: TestOptions,
-): Promise<Found> {
+  list: number,
+): Statements {
   const nights = since === undefined ? 'TRUE' : `obs_date >= DATE '${since}'`
-  const found: Found = { nights: [], alerts: [] }
-  const perNight = queries.query(
-    `SELECT CAST(obs_date AS VARCHAR) AS night, COUNT(*) AS alerts, COUNT(*) FILTER (WHERE ${where}) AS selected
+  const night = `CAST(obs_date AS ${dialect === 'duckdb' ? 'VARCHAR' : 'STRING'}) AS night`
+  const selected = dialect === 'duckdb' ? `COUNT(*) FILTER (WHERE ${where})` : `COUNTIF(${where})`
+  const most = Math.max(0, Math.floor(list)) || 0
+  return {
+    perNight: `SELECT ${night}, COUNT(*) AS alerts, ${selected} AS selected
      FROM ${from} WHERE ${nights} GROUP BY 1 ORDER BY 1`,
-  )
-  for await (const { night, alerts, selected } of perNight) {
+    which: `SELECT objectId, candid, ${night} FROM ${from}
+     WHERE ${nights} AND ${where} ORDER BY obs_date DESC, candid DESC LIMIT ${most}`,
+  }
+}
+
+async function judge(query: Shelf['query'], { perNight, which }: Statements): Promise<Found> {
+  const found: Found = { nights: [], alerts: [] }
+  for await (const { night, alerts, selected } of query(perNight)) {
     found.nights.push({
       night: String(night ?? 'unknown'),
       alerts: Number(alerts),
       selected: Number(selected),
     })
   }
-  const which = queries.query(
-    `SELECT objectId, candid, CAST(obs_date AS VARCHAR) AS night FROM ${from}
-     WHERE ${nights} AND ${where} ORDER BY obs_date DESC, candid DESC LIMIT ${Math.max(0, Math.floor(list)) || 0}`,
-  )
-  for await (const { objectId, candid, night } of which) {
+  for await (const { objectId, candid, night } of query(which)) {
     found.alerts.push({
       objectId: String(objectId),
       candid: String(candid),

@@ -18,7 +18,7 @@ interface QueryOptions extends HomeOptions, CloudOptions {
 }
 
 /** BigQuery's free month is 1 TB; a statement that reads more than this of it is seldom meant. */
-const defaultMaxBytes = 10e9
+export const defaultMaxBytes = 10e9
 
 /** The command. */
 export function queryCommand(world: World): Command {
@@ -165,7 +165,7 @@ function csvCell(value: unknown): string {
 }
 
 /** `500MB`, `10GB`, `1TB`, or a number of bytes. */
-function parseBytes(text: string): number {
+export function parseBytes(text: string): number {
   const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?) ?([kMGT]?)B?$/.exec(text) ?? []
   const bytes = Math.round(Number(number) * 1000 ** ['', 'k', 'M', 'G', 'T'].indexOf(unit))
   if (bytes > 0) return bytes

@@ -2,10 +2,12 @@
 import type { TableField } from '@google-cloud/bigquery'
 
 import { NightjarError } from '../../core/errors.ts'
+import type { Column } from '../../core/row.ts'
 import type { Datasets } from '../datasets.ts'
 import { fault, kindOfFault, saidBy } from '../faults.ts'
 import { retryPassing } from '../retry.ts'
 import { callRest, type RestCall } from './rest.ts'
+import { columnOf } from './schema.ts'
 
 /** A row as REST has it: cells in the order of the schema, values as text. */
 interface Cells {
@@ -24,7 +26,10 @@ interface Started {
 }
 
 interface DryRun {
-  statistics?: { totalBytesProcessed?: string; query?: { statementType?: string } }
+  statistics?: {
+    totalBytesProcessed?: string
+    query?: { statementType?: string; schema?: { fields?: TableField[] } }
+  }
 }
 
 export interface Question {
@@ -47,8 +52,15 @@ const waitMs = 10_000
  * Ask what a reading statement would read, in bytes, and do no more: it costs nothing. Of clustered tables it is
  * the most that it can be. Rejects with `input_invalid` what is no SELECT.
  */
-export function bytesOf(question: Question): Promise<number> {
-  return dryRun(callerOf(question), question)
+export async function bytesOf(question: Question): Promise<number> {
+  const { totalBytesProcessed } = await dryRun(callerOf(question), question)
+  return Number(totalBytesProcessed ?? 0)
+}
+
+/** The columns that a reading statement would answer; this, too, costs nothing. */
+export async function columnsOf(question: Question): Promise<Column[]> {
+  const { query } = await dryRun(callerOf(question), question)
+  return (query?.schema?.fields ?? []).map(columnOf)
 }
 
 /** Run one reading statement and yield its rows: INT64 as bigint, times as ISO text, BYTES as bytes. */
@@ -98,7 +110,7 @@ function callerOf({ datasets, dataset, giveUpMs }: Question): Call {
   }
 }
 
-async function dryRun(call: Call, question: Question): Promise<number> {
+async function dryRun(call: Call, question: Question): Promise<NonNullable<DryRun['statistics']>> {
   if (question.sql.trim() === '') {
     throw new NightjarError('input_invalid', 'Cannot run the query: there is no statement in it')
   }
@@ -114,7 +126,7 @@ async function dryRun(call: Call, question: Question): Promise<number> {
       `Cannot run the query: it is ${type ?? 'of a kind that is not told'}, and only reading is allowed`,
     )
   }
-  return Number(statistics?.totalBytesProcessed ?? 0)
+  return statistics ?? {}
 }
 
 function statementOf({ datasets: { project }, dataset, sql }: Question): object {
