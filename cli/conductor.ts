@@ -237,24 +237,27 @@ async function tickOn(world: World, options: TickingOptions, hasten: boolean): P
       return getsOn
     })
     notifier.ready()
-    while (!world.signal.aborted) {
-      const done = await tickOrSay(world, watched)
-      const untold = await conductor.notices.deliver(conductor.options)
-      metrics.ticked(done, untold)
-      ticked = true
-      if (done !== undefined) {
-        const { record, why, left } = done
-        if (record.state !== state) world.out(`${record.state}: ${why}\n`)
-        state = record.state
-        const rests =
-          options.late === true
-            ? isOver(record, conductor.options.now(), rules)
-            : isEnd(record.state)
-        if (rests && left.length === 0 && done.outcome === 'done' && untold === 0) break
+    try {
+      while (!world.signal.aborted) {
+        const done = await tickOrSay(world, watched)
+        const untold = await conductor.notices.deliver(conductor.options)
+        metrics.ticked(done, untold)
+        ticked = true
+        if (done !== undefined) {
+          const { record, why, left } = done
+          if (record.state !== state) world.out(`${record.state}: ${why}\n`)
+          state = record.state
+          const rests =
+            options.late === true
+              ? isOver(record, conductor.options.now(), rules)
+              : isEnd(record.state)
+          if (rests && left.length === 0 && done.outcome === 'done' && untold === 0) break
+        }
+        await pause(options.every, world.signal)
       }
-      await pause(options.every, world.signal)
+    } finally {
+      notifier.stop()
     }
-    notifier.stop()
     if (state !== 'complete' && state !== 'no_alerts') world.exit(1)
   }
   try {
