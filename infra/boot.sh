@@ -4,7 +4,7 @@
 # start-up script that is among them, in this shell. What is here already and right is not fetched again,
 # so a second start, or a second run while all goes on, changes nothing.
 #
-# It needs what Debian's image for Compute Engine has: bash, coreutils, curl, sed, tar, systemd.
+# It needs what Debian's image for Compute Engine has: bash, coreutils, curl, procps, sed, tar, systemd.
 #
 # Metadata attributes: NIGHTJAR_FILES, one file a line: SHA-256, generation, bucket, object, word (the words
 # are program, streams and startup); NIGHTJAR_SECRETS; NIGHTJAR_SURVEY and NIGHTJAR_INSTANCE; and NIGHT and
@@ -27,8 +27,16 @@ fail() {
   exit 1
 }
 
+# A machine that could not start would stand and be paid: it is turned off, and whoever starts it, the
+# scheduler or the conductor, tries again. One on which something runs goes on with that.
+over() {
+  local status=$?
+  rm -rf "$work"
+  [[ $status = 0 ]] || pgrep --euid nightjar >/dev/null || systemctl poweroff
+}
+
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap over EXIT
 
 # What this machine is told: `attribute NIGHT`. Empty where it is told nothing.
 attribute() { metadata "instance/attributes/$1"; }

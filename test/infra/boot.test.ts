@@ -33,6 +33,9 @@ beforeEach(async () => {
 })
 afterEach(() => machine?.close())
 
+/** What systemd is told where nothing runs and nothing could be started. */
+const off = ['poweroff']
+
 /** A release with the real units, and a program that only says which it is. */
 function releaseOf(version: string): Buffer {
   const folder = mkdtempSync(join(dir, 'release-'))
@@ -175,7 +178,7 @@ test('a file of another SHA-256 stops the start before anything of it runs', opt
     said,
     /^nightjar: Cannot start: gs:\/\/my-project-broker_files\/machine\/nightjar-1.tar.gz#\d+ is not the file that was deployed: its SHA-256 is \w{64}, it must be 00000000\w{56}\n$/,
   )
-  assert.deepEqual(told, [])
+  assert.deepEqual(told, off)
   assert.equal(existsSync(machine.path('opt/nightjar')), false)
 })
 
@@ -196,7 +199,7 @@ test('what cannot be had is one sentence on the serial console', options, async 
   const refusal = async (): Promise<string> => {
     const { status, said, told } = await machine.boot()
     assert.equal(status, 1, said)
-    assert.deepEqual(told, [])
+    assert.deepEqual(told, off)
     return said
   }
   machine.secrets.delete('ztf-krb5-keytab-rc1')
@@ -205,6 +208,11 @@ test('what cannot be had is one sentence on the serial console', options, async 
     'nightjar: Cannot start: secret "ztf-krb5-keytab-rc1" has no version; add it: gcloud secrets ' +
       'versions add ztf-krb5-keytab-rc1 --data-file=FILE\n',
   )
+  // What runs already is not ended by it.
+  writeFileSync(machine.path('active'), '')
+  const { told } = await machine.boot()
+  assert.deepEqual(told, [])
+  rmSync(machine.path('active'))
   machine.secrets.set('ztf-krb5-keytab-rc1', { status: 403 })
   assert.match(
     await refusal(),

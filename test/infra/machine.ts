@@ -107,6 +107,9 @@ export async function startMachine(): Promise<Machine> {
     if (existsSync(`/etc/${file}`)) cpSync(`/etc/${file}`, join(dir, 'etc', file))
   }
   writeFileSync(join(dir, 'bin/systemctl'), `#!/bin/sh\necho "$*" >>${dir}/log/systemctl\n`)
+  // Users' numbers are this machine's, too: whether the program runs is said by a file.
+  writeFileSync(join(dir, 'bin/pgrep'), `#!/bin/sh\n[ -e ${dir}/active ]\n`)
+  chmodSync(join(dir, 'bin/pgrep'), 0o755)
   chmodSync(join(dir, 'bin/systemctl'), 0o755)
   // What the namespace had in memory is gone with it, so it is copied out, owners and modes with it.
   writeFileSync(
