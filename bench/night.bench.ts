@@ -16,8 +16,10 @@ import { Kafka as KafkaClient } from 'kafkajs'
 
 import { formatCount, formatTable } from '../cli/text-table.ts'
 import type { CloseRecord } from '../conductor/close.ts'
+import { readNightRecord } from '../conductor/tick.ts'
 import { kafkaTopicName } from '../core/names.ts'
 import { nightOfDate } from '../core/night.ts'
+import { openGround } from '../local/broker.ts'
 import { homeAt, runningBroker } from '../local/home.ts'
 import { simulateNight } from '../simulator/night.ts'
 import { skipWithoutKafka, startKafka } from '../test/consumer/kafka/broker.ts'
@@ -82,7 +84,11 @@ function startConductor(): ChildProcess {
 
 /** The simulator's records, to the topic, in its order. */
 async function produce(): Promise<number> {
-  const client = new KafkaClient({ brokers: kafka.bootstrap.split(','), retry: { retries: 30 } })
+  const client = new KafkaClient({
+    brokers: kafka.bootstrap.split(','),
+    retry: { retries: 30 },
+    logLevel: 0,
+  })
   const producer = client.producer({ idempotent: true, maxInFlightRequests: 1 })
   await producer.connect()
   const options = { night, alerts, seed: 'night', partitions, gaps: 0 }
@@ -114,6 +120,7 @@ async function whileProducing(): Promise<void> {
       await pause(2000)
       await kafka.start()
     } else if (what === 'conductor') {
+      await betweenTicks()
       const ended = conductor && once(conductor, 'exit')
       conductor?.kill('SIGKILL')
       await ended
@@ -123,6 +130,17 @@ async function whileProducing(): Promise<void> {
       if (pid !== undefined) process.kill(pid, 'SIGKILL')
     }
     kills.push(what)
+  }
+}
+
+/** Killed within a tick, its lease would hold the next one off for ten minutes, which is not measured. */
+async function betweenTicks(): Promise<void> {
+  const ground = await openGround(home, { survey: 'ztf', project: 'local' })
+  const store = await ground.bucket('broker_files')
+  for (;;) {
+    const { record } = await readNightRecord(store, 'ztf', night, Date.now())
+    if (record.lease === null) return ground.close()
+    await pause(50)
   }
 }
 
