@@ -2,16 +2,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32, inflateSync } from 'node:zlib'
 
-import { cutoutPng, encodePng, stretch } from '../../core/png.ts'
+import { cutoutPng, encodePng, encodeRgbPng, stretch } from '../../core/png.ts'
 
 interface Decoded {
   width: number
   height: number
+  /** Grey, or red, green and blue. */
   grey: Buffer
 }
 
 /** A small PNG reader: checks every chunk's sum, takes only what we write. */
-function decodePng(png: Uint8Array): Decoded {
+function decodePng(png: Uint8Array, samples: 1 | 3 = 1): Decoded {
   const bytes = Buffer.from(png)
   assert.equal(bytes.toString('latin1', 0, 8), '\x89PNG\r\n\x1a\n')
   const chunks = new Map<string, Buffer>()
@@ -25,14 +26,15 @@ function decodePng(png: Uint8Array): Decoded {
   }
   assert.deepEqual([...chunks.keys()], ['IHDR', 'IDAT', 'IEND'])
   const header = chunks.get('IHDR') as Buffer
-  assert.deepEqual([...header.subarray(8)], [8, 0, 0, 0, 0])
+  assert.deepEqual([...header.subarray(8)], [8, samples - 1, 0, 0, 0])
   const [width, height] = [header.readUInt32BE(0), header.readUInt32BE(4)]
   const rows = inflateSync(chunks.get('IDAT') as Buffer)
-  assert.equal(rows.length, (width + 1) * height)
+  const line = samples * width + 1
+  assert.equal(rows.length, line * height)
   const grey = Buffer.concat(
     Array.from({ length: height }, (_, y) => {
-      assert.equal(rows[y * (width + 1)], 0)
-      return rows.subarray(y * (width + 1) + 1, (y + 1) * (width + 1))
+      assert.equal(rows[y * line], 0)
+      return rows.subarray(y * line + 1, (y + 1) * line)
     }),
   )
   return { width, height, grey }
@@ -43,6 +45,16 @@ test('encodePng() writes a PNG that decodes to the same pixels', () => {
   const decoded = decodePng(encodePng(grey, 7))
   assert.deepEqual([decoded.width, decoded.height], [7, 5])
   assert.deepEqual(new Uint8Array(decoded.grey), grey)
+})
+
+test('encodeRgbPng() writes a PNG that decodes to the same colours, without alpha', () => {
+  const rgba = Uint8Array.from({ length: 4 * 35 }, (_, i) => (i % 4 === 3 ? 255 : (i * 37) % 256))
+  const decoded = decodePng(encodeRgbPng(rgba, 7), 3)
+  assert.deepEqual([decoded.width, decoded.height], [7, 5])
+  assert.deepEqual(
+    [...decoded.grey],
+    [...rgba].filter((_, i) => i % 4 !== 3),
+  )
 })
 
 test('cutoutPng() puts the last row on top and makes squares of pixels', () => {
@@ -71,6 +83,22 @@ test('stretch() makes the sky dark grey, the brightest white and keeps the order
   const sky = shades[pixels.indexOf(100)] as number
   assert.ok(sky > 15 && sky < 90, `sky ${sky}`)
   assert.ok((shades[pixels.indexOf(106)] as number) > (shades[pixels.indexOf(94)] as number))
+})
+
+test('stretch() takes the median of the distances to the median, as by sorting them', () => {
+  for (let length = 1; length < 60; length++) {
+    const pixels = Float32Array.from({ length }, (_, i) => ((i * 7919 + length * 31) % 97) / 7 - 3)
+    const ordered = pixels.toSorted()
+    const sky = ordered[length >> 1] ?? 0
+    const sigma = 1.4826 * (ordered.map((value) => Math.abs(value - sky)).sort()[length >> 1] ?? 0)
+    const high = Math.max(ordered.at(-1) ?? 0, sky + 10 * (sigma || 1))
+    const [low, soft] = [sky - 2 * (sigma || 1), 4 * (sigma || 1)]
+    const expected = [...pixels].map((value) => {
+      const part = Math.asinh((value - low) / soft) / Math.asinh((high - low) / soft)
+      return Math.round(255 * Math.min(1, Math.max(0, part)))
+    })
+    assert.deepEqual([...stretch(pixels)], expected, `${length} pixels`)
+  }
 })
 
 test('stretch() takes an image without any noise', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 
 import { renderAsync } from '@resvg/resvg-js'
 
+import { encodeRgbPng } from '../../../core/png.ts'
 import { readFont, type Font } from './font.ts'
 import { outlineTexts, type Fonts } from './outline.ts'
 
@@ -21,7 +22,8 @@ export async function renderPng(svg: string, width = pngWidth): Promise<Uint8Arr
     font: { loadSystemFonts: false },
     fitTo: { mode: 'width', value: width },
   })
-  return image.asPng()
+  // Its own encoder takes twice the time for a larger file.
+  return encodeRgbPng(image.pixels, image.width)
 }
 
 const openFont = (file: string): Font =>
