@@ -3,8 +3,9 @@ import { Command, Option } from 'commander'
 
 import { NightjarError } from '../core/errors.ts'
 import { parseSurvey, surveys } from '../core/names.ts'
-import { assumed, billOf, keptOf, unmeasuredOf, type Line } from './bill.ts'
+import { assumed, billOf, keptOf, places, type Line, type Place } from './bill.ts'
 import { positive } from './embedded.ts'
+import { measured } from './measured.ts'
 import { prices, pricesOf } from './prices.ts'
 import { formatCount, formatTable } from './text-table.ts'
 import type { World } from './world.ts'
@@ -12,6 +13,7 @@ import type { World } from './world.ts'
 interface CostOptions {
   alerts: number
   survey: string
+  stagesOn: Place
   json?: boolean
 }
 
@@ -27,6 +29,14 @@ export function costCommand(world: World): Command {
     .description('Reckon what a night costs in Google Cloud, stage by stage, by list prices.')
     .option('--alerts <n>', 'alerts of the night', positive('alerts'), 300_000)
     .addOption(new Option('--survey <name>', 'whose alerts').choices(surveys).default('ztf'))
+    .addOption(
+      new Option(
+        '--stages-on <place>',
+        'functions, or the machine of the consumer by "run --cloud"',
+      )
+        .choices(places)
+        .default('functions'),
+    )
     .option('--json', 'print it as JSON')
     .addHelpText(
       'after',
@@ -36,6 +46,7 @@ the month stands apart. docs/cost.md says where each number is from.
 
 Examples:
   $ nightjar cost --alerts 300000 --survey ztf
+  $ nightjar cost --alerts 300000 --stages-on machine
   $ nightjar cost --alerts 10000000 --survey lsst --json`,
     )
     .action((options: CostOptions) => cost(world, options))
@@ -43,21 +54,31 @@ Examples:
 
 function cost(world: World, options: CostOptions): void {
   const survey = parseSurvey(options.survey)
-  const { alerts } = options
+  const { alerts, stagesOn } = options
   if (alerts > 1e9) {
     throw new NightjarError(
       'config_invalid',
       `Cannot reckon with ${alerts} alerts: a night has a billion at most`,
     )
   }
-  const lines = billOf(survey, alerts)
+  const lines = billOf(survey, alerts, stagesOn)
   const total = sum(lines)
   const perMillion = (total / alerts) * 1e6
   const kept = keptOf(survey, alerts)
   const share = perMillion / originalPerMillion
   if (options.json === true) {
-    const answer = { survey, alerts, total, perMillion, originalPerMillion, share, lines, kept }
-    const more = { prices, pricesOf, assumed: assumed[survey] }
+    const answer = {
+      survey,
+      alerts,
+      stagesOn,
+      total,
+      perMillion,
+      originalPerMillion,
+      share,
+      lines,
+      kept,
+    }
+    const more = { prices, pricesOf, assumed: assumed[survey], measured }
     world.out(`${JSON.stringify({ ...answer, ...more }, null, 2)}\n`)
     return
   }
@@ -80,8 +101,7 @@ function cost(world: World, options: CostOptions): void {
     `The original published ${originalPerMillion} US$ a million for ZTF: this is ` +
       `${(100 * share).toFixed(0)} % of it\n`,
   )
-  const guessed = unmeasuredOf(survey)
-  if (guessed.length > 0) world.out(`Computing not measured, but guessed: ${guessed.join(', ')}\n`)
+  if (survey !== 'ztf') world.out(`Computing is that of an alert of ZTF: LSST's is not measured\n`)
 }
 
 const sum = (lines: readonly { dollars: number }[]): number =>

@@ -35,6 +35,7 @@ export const prices = {
     'object written (class A)',
     'cloud.google.com/storage/pricing',
   ),
+  objectRead: checked(0.0004 / 1000, 'object read (class B)', 'cloud.google.com/storage/pricing'),
   storage: checked(0.02, 'GiB kept a month (Standard)', 'cloud.google.com/storage/pricing'),
   rows: checked(0.025, 'GiB by the Storage Write API', 'cloud.google.com/bigquery/pricing'),
   table: checked(0.02, 'GiB kept a month (active)', 'cloud.google.com/bigquery/pricing'),
@@ -42,7 +43,11 @@ export const prices = {
   memory: checked(0.0000025, 'GiB second, request-based', 'cloud.google.com/run/pricing'),
   requests: checked(0.4 / 1e6, 'request', 'cloud.google.com/run/pricing'),
   machine: {
-    ...checked(0.0336, 'hour of an e2-medium', 'cloud.google.com/compute/vm-instance-pricing'),
+    ...checked(
+      0.0335,
+      'vCPU hour of an e2 machine (medium, standard)',
+      'cloud.google.com/compute/vm-instance-pricing',
+    ),
     checked: false,
   },
 } as const satisfies Record<string, Price>
