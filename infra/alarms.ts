@@ -39,6 +39,9 @@ export function addBudget({ stack, config }: Context, channels: Channels): void 
   })
 }
 
+const conductorAdvice =
+  '`nightjar conductor status --cloud` says how the night stands; `nightjar conductor report --cloud` names every missing alert.'
+
 const minutes = (count: number): string => `${count * 60}s`
 
 export function addAlarms(
@@ -72,6 +75,15 @@ export function addAlarms(
           },
         },
       ],
+    })
+  }
+  /** A program whose log has an error in it. */
+  function said(program: string, metric: LoggingMetric, resource: string, advice: string): void {
+    alarm(`${program}-errors`, `the ${program} says that something is wrong`, advice, {
+      filter: `resource.type = "${resource}" AND metric.type = "logging.googleapis.com/user/${metric.name}"`,
+      above: 0,
+      lasting: 0,
+      aligner: 'ALIGN_DELTA',
     })
   }
   const subscription = (name: string, metric: string): string =>
@@ -129,39 +141,59 @@ export function addAlarms(
       ].join(' AND '),
       metricDescriptor: { metricKind: 'DELTA', valueType: 'INT64', unit: '1' },
     })
-    alarm(
-      `${program}-errors`,
-      `the ${program} says that something is wrong`,
+    said(
+      program,
+      metric,
+      'gce_instance',
       program === 'consumer'
         ? 'systemd starts it again where it stood. Its last line says why: a secret, Kafka, or Pub/Sub.'
-        : '`nightjar conductor status --cloud` says how the night stands; `nightjar conductor report --cloud` names every missing alert.',
-      {
-        filter: `resource.type = "gce_instance" AND metric.type = "logging.googleapis.com/user/${metric.name}"`,
-        above: 0,
-        lasting: 0,
-        aligner: 'ALIGN_DELTA',
-      },
+        : conductorAdvice,
     )
+  }
+  const service = functionName(at, 'conductor')
+  if (machines.conductor === undefined) {
+    const metric = new LoggingMetric(stack, `said-${at.survey}-conductor`, {
+      name: `${sharedName(at, at.survey)}/conductor-errors`,
+      description: titleOf(at, 'errors that the conductor says'),
+      filter: [
+        'resource.type = "cloud_run_revision"',
+        `resource.labels.service_name = "${service}"`,
+        'severity >= ERROR',
+      ].join(' AND '),
+      metricDescriptor: { metricKind: 'DELTA', valueType: 'INT64', unit: '1' },
+    })
+    said('conductor', metric, 'cloud_run_revision', conductorAdvice)
   }
   // A test instance is started when somebody wants it to be.
   if (config.instance !== undefined) return
-  const silent = 'the conductor did not come up for a day'
+  const job = `the job \`${machineName(at, 'conductor')}-tick\` of Cloud Scheduler`
+  const { silent, look, filter, hours } =
+    machines.conductor === undefined
+      ? {
+          silent: 'the conductor has not ticked for an hour',
+          look: `See ${job} and the logs of \`${service}\`.`,
+          filter: `resource.type = "cloud_run_revision" AND resource.labels.service_name = "${service}" AND metric.type = "run.googleapis.com/request_count" AND metric.labels.response_code_class = "2xx"`,
+          hours: 1,
+        }
+      : {
+          silent: 'the conductor did not come up for a day',
+          look: `See ${job} and the machine's serial console.`,
+          filter: `resource.type = "gce_instance" AND resource.labels.instance_id = "${machines.conductor.instanceId}" AND metric.type = "compute.googleapis.com/instance/uptime"`,
+          hours: 23,
+        }
   new MonitoringAlertPolicy(stack, `alarm-${at.survey}-no-conductor`, {
     displayName: titleOf(at, silent),
     combiner: 'OR',
     userLabels: labels,
     notificationChannels: channels.map(({ id }) => id),
-    documentation: {
-      content: `See the job \`${machineName(at, 'conductor')}-tick\` of Cloud Scheduler and the machine's serial console.`,
-      mimeType: 'text/markdown',
-    },
+    documentation: { content: look, mimeType: 'text/markdown' },
     alertStrategy: { autoClose: '86400s' },
     conditions: [
       {
         displayName: silent,
         conditionAbsent: {
-          filter: `resource.type = "gce_instance" AND resource.labels.instance_id = "${machines.conductor.instanceId}" AND metric.type = "compute.googleapis.com/instance/uptime"`,
-          duration: minutes(23 * 60),
+          filter,
+          duration: minutes(hours * 60),
           aggregations: [{ alignmentPeriod: '60s', perSeriesAligner: 'ALIGN_SUM' }],
         },
       },

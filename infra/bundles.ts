@@ -6,8 +6,8 @@ import { NightjarError } from '../core/errors.ts'
 import type { ReaderName } from '../core/pipeline.ts'
 
 export interface Bundles {
-  /** The zip of a reader, and its name, which holds the hash of its content. */
-  of(reader: ReaderName): { path: string; name: string }
+  /** The zip of a function, and its name, which holds the hash of its content. */
+  of(entry: ReaderName | 'conductor'): { path: string; name: string }
   /** The program of the machines. */
   machine(): { path: string; name: string }
 }
@@ -25,8 +25,8 @@ export function bundlesIn(functions: string, machines: string): Bundles {
     )
   }
   return {
-    of: (reader) =>
-      only(`reader "${reader}"`, functions, new RegExp(`^${reader}-[0-9a-f]{8,64}\\.zip$`)),
+    of: (entry) =>
+      only(`function "${entry}"`, functions, new RegExp(`^${entry}-[0-9a-f]{8,64}\\.zip$`)),
     machine: () => only('the machines', machines, /^nightjar-[0-9a-f]{64}\.tar\.gz$/),
   }
 }

@@ -10,6 +10,9 @@ import {
   type Section,
 } from '../core/settings.ts'
 
+/** A machine that is started by the clock and turns itself off, or a function that the clock calls. */
+export type Conducting = 'machine' | 'function'
+
 export interface InfraConfig {
   project: string
   region: string
@@ -25,8 +28,10 @@ export interface InfraConfig {
   maxInstances: number
   /** Of both machines of a survey. */
   machineType: string
-  /** When the conductor is started, as cron has it, in UTC. */
+  /** When a conductor's machine is started, as cron has it, in UTC. */
   tick: string
+  /** What drives the nights of each survey. */
+  conductor: Readonly<Record<Survey, Conducting>>
   /** Days after which archived packets go to a colder class, and to the coldest. */
   archive: { nearlineAfterDays: number; archiveAfterDays: number }
   /** Who may attach subscriptions of their own projects to the result topics. */
@@ -51,6 +56,10 @@ const cron = rule('five fields of cron such as "0 * * * *"', /^[\d*/,-]+( [\w*/,
 const survey: Rule = {
   allowed: `one of ${surveys.join(', ')}`,
   fits: (text) => surveys.some((known) => known === text),
+}
+const conducting: Rule = {
+  allowed: '"machine" or "function"',
+  fits: (text) => text === 'machine' || text === 'function',
 }
 /** `allUsers` and `allAuthenticatedUsers` are no principals here. */
 const principal = rule(
@@ -89,6 +98,7 @@ export function checkConfig(settings: unknown, env: Environment): InfraConfig {
     maxInstances: needWhole(root, 'max_instances', 1, 1000),
     machineType: root.needText('machine_type', machine),
     tick: root.needText('tick', cron),
+    conductor: conductorOf(root),
     archive: {
       nearlineAfterDays: archive ? needWhole(archive, 'nearline_after_days', 0, 3650) : 0,
       archiveAfterDays: archive ? needWhole(archive, 'archive_after_days', 1, 3650) : 1,
@@ -117,6 +127,11 @@ export function checkConfig(settings: unknown, env: Environment): InfraConfig {
       if (names.indexOf(one) < index) root.fault(`${key}[${index}]`, one, 'named once')
     })
   }
+  for (const one of surveys) {
+    const told = config.conductor[one]
+    if (told === 'machine' || config.surveys.includes(one)) continue
+    root.fault(`conductor.${one}`, told, 'of one of the surveys that are named')
+  }
   archive?.end()
   root.end()
   if (found.faults.length === 0) return config
@@ -125,6 +140,16 @@ export function checkConfig(settings: unknown, env: Environment): InfraConfig {
     'config_invalid',
     `Cannot take the deployment's configuration: ${faults}\n  ${found.faults.join('\n  ')}`,
   )
+}
+
+/** Where nothing is said a machine does it: it logs in to every stream. */
+function conductorOf(root: Section): InfraConfig['conductor'] {
+  const section = root.section('conductor')
+  const of = (one: Survey): Conducting =>
+    section?.text(one, conducting) === 'function' ? 'function' : 'machine'
+  const conductor = { ztf: of('ztf'), lsst: of('lsst') }
+  section?.end()
+  return conductor
 }
 
 function budgetOf(root: Section): Pick<InfraConfig, 'budget'> {

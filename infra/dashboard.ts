@@ -22,7 +22,8 @@ export function addDashboard({ stack, at }: SurveyContext, machines: Machines): 
   const run = (id: string, metric: string): string =>
     `resource.type = "cloud_run_revision" AND resource.labels.service_name = "${id}" AND metric.type = "run.googleapis.com/${metric}"`
 
-  const names = readersOf(at.survey).map(({ name }) => name)
+  const names: string[] = readersOf(at.survey).map(({ name }) => name)
+  if (machines.conductor === undefined) names.push('conductor')
   const readers = readersOf(at.survey).map(({ name, reads }) => ({
     name: name as string,
     id: subscriptionName(at, reads, name),

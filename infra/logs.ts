@@ -10,7 +10,9 @@ import { readersOf } from '../core/pipeline.ts'
 import { titleOf, type SurveyContext } from './context.ts'
 
 export function excludeLogs({ stack, at, config }: SurveyContext): void {
-  const services = readersOf(at.survey).map(({ name }) => `"${functionName(at, name)}"`)
+  const names: string[] = readersOf(at.survey).map(({ name }) => name)
+  if (config.conductor[at.survey] === 'function') names.push('conductor')
+  const services = names.map((name) => `"${functionName(at, name)}"`)
   new LoggingProjectExclusion(stack, `exclusion-${at.survey}-requests`, {
     name: sharedName(config, `${at.survey}-requests`),
     description: titleOf(at, 'requests that were answered well'),

@@ -1,5 +1,5 @@
 /**
- * The two machines of a survey. Each is pinned to its files: to the generation of each object in the broker
+ * The two machines of a survey, or the consumer's alone where a function conducts. Each is pinned to its files: to the generation of each object in the broker
  * files and to its SHA-256, which `boot.sh` asks for at every start. So what runs is what was deployed;
  * putting something else under a name changes nothing.
  */
@@ -24,7 +24,10 @@ import type { Streams } from './streams.ts'
 
 const programs = ['consumer', 'conductor'] as const
 
-export type Machines = Readonly<Record<(typeof programs)[number], ComputeInstance>>
+export interface Machines {
+  consumer: ComputeInstance
+  conductor?: ComputeInstance
+}
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -102,12 +105,17 @@ export function addMachines(
       lifecycle: { ignoreChanges: ['metadata["NIGHT"]', 'metadata["KAFKA_TOPIC"]'] },
     })
   }
-  const machines: Machines = { consumer: machine('consumer'), conductor: machine('conductor') }
+  const machines: Machines = {
+    consumer: machine('consumer'),
+    ...(config.conductor[at.survey] === 'machine' && { conductor: machine('conductor') }),
+  }
   for (const which of programs) {
-    // Of all machines of the project the conductor may touch these two.
+    const made = machines[which]
+    if (made === undefined) continue
+    // Of all machines of the project the conductor may touch these.
     new ComputeInstanceIamMember(stack, `${at.survey}-${which}-by-conductor`, {
       zone: config.zone,
-      instanceName: machines[which].name,
+      instanceName: made.name,
       role: roles.machinist.name,
       member: memberOf(accounts.conductor),
     })

@@ -16,6 +16,7 @@ import { sentenceOf } from '../core/errors.ts'
 import type { Survey } from '../core/names.ts'
 import { readersOf } from '../core/pipeline.ts'
 import { bundlesIn } from './bundles.ts'
+import { conductorMemory } from './conductor.ts'
 import { checkConfig, type InfraConfig } from './config.ts'
 import { formatStack } from './summary.ts'
 import { synthesise } from './synth.ts'
@@ -44,7 +45,7 @@ try {
 }
 
 /** A night of each survey by list prices, and what a flood could cost. */
-function formatCost({ surveys, maxInstances }: InfraConfig): string {
+function formatCost({ surveys, maxInstances, conductor }: InfraConfig): string {
   const lines = [`A night, by list prices of ${pricesOf}; "nightjar cost" says what for:`]
   for (const survey of surveys) {
     const alerts = mostNights[survey]
@@ -55,17 +56,23 @@ function formatCost({ surveys, maxInstances }: InfraConfig): string {
         `and ${month.toFixed(2)} US$ for each month that it is kept`,
     )
   }
-  const hour = surveys
-    .flatMap((survey) => readersOf(survey))
-    .reduce((dollars, { memory }) => {
-      const gib = Number.parseInt(memory) / (memory.endsWith('Gi') ? 1 : 1024)
-      return dollars + maxInstances * 3600 * (prices.cpu.dollars + gib * prices.memory.dollars)
-    }, 0)
+  const readers = surveys.flatMap((survey) => readersOf(survey))
+  const conductors = surveys.filter((survey) => conductor[survey] === 'function').length
+  const hour =
+    readers.reduce((dollars, { memory }) => dollars + maxInstances * hourOf(memory), 0) +
+    conductors * hourOf(conductorMemory)
+  const one = conductors === 0 ? '' : ', one of a conductor’s'
   lines.push(
-    `  At most ${maxInstances} instances of each function: computing cannot cost more than ` +
+    `  At most ${maxInstances} instances of each function${one}: computing cannot cost more than ` +
       `${hour.toFixed(2)} US$ an hour`,
   )
   return `${lines.join('\n')}\n`
+}
+
+/** An instance that computes for a whole hour. */
+function hourOf(memory: string): number {
+  const gib = Number.parseInt(memory) / (memory.endsWith('Gi') ? 1 : 1024)
+  return 3600 * (prices.cpu.dollars + gib * prices.memory.dollars)
 }
 
 function sum(lines: readonly { dollars: number }[]): number {

@@ -9,6 +9,7 @@ import { enableApis } from './apis.ts'
 import { addBrokerFiles, addBuckets } from './buckets.ts'
 import type { Bundles } from './bundles.ts'
 import type { InfraConfig } from './config.ts'
+import { addConductor } from './conductor.ts'
 import { contextOf, labelsOf, type Context } from './context.ts'
 import { addDashboard } from './dashboard.ts'
 import { addFunctions } from './functions.ts'
@@ -44,7 +45,8 @@ export function createStack(
   enableApis(context)
   const roles = addRoles(context)
   const brokerFiles = addBrokerFiles(context)
-  const streams = readStreams(config.streams, config.surveys)
+  const byFunction = config.surveys.filter((survey) => config.conductor[survey] === 'function')
+  const streams = readStreams(config.streams, config.surveys, { byFunction })
   const subnetwork = addNetwork(context, streams)
   const channels = addChannels(context)
   addBudget(context, channels)
@@ -57,9 +59,11 @@ export function createStack(
     const functions = addFunctions(here, accounts, brokerFiles, bundles)
     addSubscriptions(here, topics, functions, accounts, roles, warehouse)
     excludeLogs(here)
-    addSecrets(here, accounts)
+    const secrets = addSecrets(here, accounts, streams)
     const machines = addMachines(here, accounts, roles, subnetwork, brokerFiles, bundles, streams)
-    addSchedule(here, accounts, roles, machines)
+    const conductor =
+      machines.conductor ?? addConductor(here, accounts, brokerFiles, bundles, secrets)
+    addSchedule(here, accounts, roles, conductor)
     addDashboard(here, machines)
     addAlarms(here, channels, machines)
   }

@@ -16,16 +16,25 @@ export interface SurveyStreams {
   ports: readonly number[]
 }
 
+export interface StreamRules {
+  /** Surveys whose nights a function conducts, which has no Kerberos. */
+  byFunction?: readonly Survey[]
+}
+
 export type Streams = ReadonlyMap<Survey, SurveyStreams>
 
 /** Where boot.sh puts secrets. */
-const secretsFolder = '/run/nightjar/secrets/'
+export const secretsFolder = '/run/nightjar/secrets/'
 
 /** Keys whose value is a secret, which must be `{ file = … }`. */
 const secretKeys = /^(password|passphrase|token|client_secret|webhook)$/
 
 /** Read the file of streams for these surveys. Throws one `config_invalid` that names every fault. */
-export function readStreams(path: string, surveys: readonly Survey[]): Streams {
+export function readStreams(
+  path: string,
+  surveys: readonly Survey[],
+  { byFunction = [] }: StreamRules = {},
+): Streams {
   let settings: unknown
   try {
     settings = parse(readFileSync(path, 'utf8'))
@@ -51,6 +60,12 @@ export function readStreams(path: string, surveys: readonly Survey[]): Streams {
       continue
     }
     const [name, stream] = chosen
+    const { mechanism } = tableOf(tableOf(stream)['sasl'])
+    if (byFunction.includes(survey) && String(mechanism).toLowerCase() === 'gssapi') {
+      faults.push(
+        `streams.${name}.sasl.mechanism: a function cannot log in by Kerberos, and that of ${survey} is to conduct; say conductor.${survey} = "machine"`,
+      )
+    }
     const consumer = secretsIn(stream, `streams.${name}`)
     // Its settings are the conductor's of every survey.
     const own = secretsIn(tableOf(settings)['conductor'], 'conductor')

@@ -82,6 +82,27 @@ test('nothing that costs money has a default', () => {
   )
 })
 
+test('a survey’s nights are driven by a machine, unless a function is asked for', () => {
+  const driven = (conductor: unknown, env = {}) =>
+    checkConfig({ ...example(), surveys: ['ztf', 'lsst'], conductor }, env).conductor
+  assert.deepEqual(checkConfig(example(), {}).conductor, { ztf: 'machine', lsst: 'machine' })
+  assert.deepEqual(driven({ lsst: 'function' }), { ztf: 'machine', lsst: 'function' })
+  assert.deepEqual(driven(undefined, { NIGHTJAR__CONDUCTOR__ZTF: 'function' }), {
+    ztf: 'function',
+    lsst: 'machine',
+  })
+  assert.throws(
+    () => checkConfig({ ...example(), conductor: { ztf: 'cron', lsst: 'function', gcn: 1 } }, {}),
+    (error: Error) => {
+      assert.match(error.message, /3 faults/)
+      assert.match(error.message, /conductor\.ztf: "cron" must be "machine" or "function"/)
+      assert.match(error.message, /conductor\.lsst: "function" must be of one of the surveys/)
+      assert.match(error.message, /conductor\.gcn: is not known here/)
+      return true
+    },
+  )
+})
+
 test('P27 project and zone may come from GOOGLE_CLOUD_PROJECT and CE_zone, as they did', () => {
   const { project: _, zone: __, ...silent } = example()
   const config = checkConfig(silent, { GOOGLE_CLOUD_PROJECT: 'ardent-1', CE_zone: 'us-central1-f' })

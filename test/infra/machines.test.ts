@@ -24,7 +24,6 @@ test(
     const machines = Object.entries(resources['google_compute_instance'] ?? {})
     assert.deepEqual(machines.map(([, { name }]) => name).sort(), [
       'lsst-consumer',
-      'lsst-night-conductor',
       'night-conductor',
       'ztf-consumer',
     ])
@@ -114,7 +113,7 @@ test(
 )
 
 test(
-  'a survey’s secrets are containers, for its two machines and nobody else',
+  'a survey’s secrets are containers, for its two programs and nobody else',
   options,
   async () => {
     const { resources } = await synthesised(production)
@@ -135,7 +134,7 @@ test(
       told('machine-ztf-consumer'),
       'krb5-conf ztf-krb5-conf\nkrb5-keytab ztf-krb5-keytab',
     )
-    assert.equal(told('machine-lsst-conductor'), 'scram lsst-scram')
+    assert.equal(told('machine-lsst-consumer'), 'scram lsst-scram')
   },
 )
 

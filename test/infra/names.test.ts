@@ -148,7 +148,8 @@ test(
   async () => {
     const { resources } = await synthesised(config)
     const functions = Object.entries(resources['google_cloudfunctions2_function'] ?? {})
-    assert.equal(functions.length, surveys.flatMap((survey) => readersOf(survey)).length)
+    // Every reader of each survey, and the conductor of one.
+    assert.equal(functions.length, surveys.flatMap((survey) => readersOf(survey)).length + 1)
     for (const [id, { service_config: service }] of functions) {
       const { environment_variables: told } = service as { environment_variables: Fields }
       assert.equal(told['GOOGLE_CLOUD_PROJECT'], config.project, id)

@@ -27,6 +27,8 @@ export const production: InfraConfig = {
   maxInstances: 20,
   machineType: 'e2-small',
   tick: '0 * * * *',
+  // One of each kind: Kerberos needs the machine.
+  conductor: { ztf: 'machine', lsst: 'function' },
   archive: { nearlineAfterDays: 30, archiveAfterDays: 365 },
   subscribers: ['group:brokers@example.org'],
   analysts: ['group:astronomers@example.org'],
