@@ -46,6 +46,8 @@ async function synthesised(): Promise<{ path: string; text: string }> {
   for (const reader of readers) await bundleReader(reader, dir)
   // There is no emulator of machines, so nothing runs their program.
   writeFileSync(join(dir, `nightjar-${'0'.repeat(64)}.tar.gz`), '')
+  // Nor is there one of schedules, so nothing calls the conductor.
+  writeFileSync(join(dir, `conductor-${'0'.repeat(16)}.zip`), '')
   const [{ synthesise }, { bundlesIn }] = await Promise.all([
     import('../../infra/synth.ts'),
     import('../../infra/bundles.ts'),

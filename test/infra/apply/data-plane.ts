@@ -111,7 +111,7 @@ function bucket(fields: Fields, { project, hosts }: Making): Request {
 }
 
 function object(fields: Fields, { hosts, folder }: Making): Request {
-  const { bucket: holder, name, source, ...rest } = fields
+  const { bucket: holder, name, source, content, ...rest } = fields
   understood(rest, [])
   const path = encodeURIComponent(textOf(name))
   const base = `http://${hosts.gcs}`
@@ -119,7 +119,10 @@ function object(fields: Fields, { hosts, folder }: Making): Request {
     method: 'POST',
     url: `${base}/upload/storage/v1/b/${textOf(holder)}/o?uploadType=media&name=${path}`,
     body: { name, bucket: holder },
-    bytes: readFileSync(resolve(folder, textOf(source))),
+    bytes:
+      content === undefined
+        ? readFileSync(resolve(folder, textOf(source)))
+        : Buffer.from(textOf(content)),
     back: `${base}/storage/v1/b/${textOf(holder)}/o/${path}`,
     attributes: { output_name: textOf(name) },
   }
