@@ -6,6 +6,7 @@ import { createNotices, type Notices } from '../conductor/notices.ts'
 import type { ConductorSettings } from '../conductor/settings.ts'
 import { tick, type Hands, type Tick, type TickOptions } from '../conductor/tick.ts'
 import { topicsOfStream } from '../consumer/config.ts'
+import { NightjarError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { nightAt, nightOfTopic, parseNight, type Night } from '../core/night.ts'
 import { environmentOf, type CloudOptions } from './cloud.ts'
@@ -48,7 +49,7 @@ export async function withConductor<T>(
   const survey = surveyOf(options)
   const chosen = await chooseStream(world, survey, options)
   const settings = await loadConductor(world, options.config)
-  const topics = options.kafkaTopic ?? topicsTold(world)
+  const { topics, boots } = topicsMeant(world, options)
   const night = nightMeant(world, options)
   const place = await openNightPlace(world, options, chosen, night, topics)
   try {
@@ -60,7 +61,7 @@ export async function withConductor<T>(
       channels: openChannels(settings, world.env),
     })
     const hands = await createHands({
-      ...{ place, rules, log, signal: world.signal, now: world.now, notices, summary },
+      ...{ place, rules, log, signal: world.signal, now: world.now, notices, summary, boots },
       topicsOf: (of) => topics ?? topicsOfStream(chosen.stream, of),
       probe: (topic, group) => probeTopic(chosen, topic, group, log),
     })
@@ -140,7 +141,7 @@ async function openNightPlace(
 
 /** The night that is meant: the one that is said, or the one of the topic, or tonight. */
 export function nightMeant(world: World, options: NightOptions): Night {
-  const topics = options.kafkaTopic ?? topicsTold(world)
+  const { topics } = topicsMeant(world, options)
   const ofTopic = topics?.map(nightOfTopic).find((night) => night !== undefined)
   return options.night ?? nightTold(world) ?? ofTopic ?? nightAt(world.now(), surveyOf(options))
 }
@@ -151,9 +152,29 @@ function nightTold({ env }: Pick<World, 'env'>): Night | undefined {
   return /^(START|END)?$/i.test(told) ? undefined : parseNight(told)
 }
 
-/** And its topics as KAFKA_TOPIC, divided by commas. */
-function topicsTold({ env }: Pick<World, 'env'>): string[] | undefined {
-  const told = (env['KAFKA_TOPIC'] ?? '').split(',').map((topic) => topic.trim())
+/** What is to be taken in. */
+export interface TopicsMeant {
+  /** Exact Kafka topics; absent: those that the stream has for the night. */
+  topics?: string[]
+  /** Whether the consumer is the conductor's to start and to stop. */
+  boots: boolean
+}
+
+/**
+ * And its topics as KAFKA_TOPIC, divided by commas. NONE has no consumer started, as it did for the original:
+ * somebody else takes the night in.
+ */
+export function topicsMeant(
+  { env }: Pick<World, 'env'>,
+  { kafkaTopic }: Pick<NightOptions, 'kafkaTopic'>,
+): TopicsMeant {
+  const told = kafkaTopic ?? (env['KAFKA_TOPIC'] ?? '').split(',').map((topic) => topic.trim())
   const topics = told.filter((topic) => topic !== '')
-  return topics.length === 0 ? undefined : topics
+  if (topics.length === 0) return { boots: true }
+  if (!topics.includes('NONE')) return { topics, boots: true }
+  if (topics.length === 1) return { boots: false }
+  throw new NightjarError(
+    'config_invalid',
+    `Cannot take Kafka topics "${topics.join(',')}": NONE stands for no consumer, and so alone`,
+  )
 }

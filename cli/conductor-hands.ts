@@ -38,7 +38,11 @@ export interface HandsOptions {
   notices: Notices
   /** Tell in the morning how the night went. */
   summary: boolean
+  /** Whether the consumer is ours to start and to stop; else somebody else takes the night in. */
+  boots: boolean
 }
+
+const notOurs = 'KAFKA_TOPIC is NONE: somebody else consumes'
 
 /** How long Kafka may take to answer before it is taken for silent, milliseconds. */
 const kafkaMs = 20_000
@@ -79,18 +83,21 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
         return
       }
       case 'reset_counters':
+        // Nobody says when somebody else begins: the stages receive from now on.
+        if (!options.boots) idle(await place.attachStages())
         return idle(await place.resetCounters(beganAt(record)))
       case 'attach_stages':
         return idle(await place.attachStages())
       case 'detach_stages':
         return idle(await detachStages(record))
       case 'start_consumer':
+        if (!options.boots) return idle(notOurs)
         await makeRoom(record)
         await consumer.start({ NIGHT: night, KAFKA_TOPIC: options.topicsOf(night).join(',') })
         log('machine_started', { machine: 'consumer', night })
         return
       case 'stop_consumer':
-        return idle(await stopConsumer(record))
+        return idle(options.boots ? await stopConsumer(record) : notOurs)
       case 'replay_missing':
         await replayMissing(record)
         return
@@ -135,6 +142,7 @@ export async function createHands(options: HandsOptions): Promise<Hands> {
   }
 
   async function askMachine({ night }: NightRecord): Promise<Observations['consumer']> {
+    if (!options.boots) return undefined
     try {
       return await consumer.state()
     } catch (error) {

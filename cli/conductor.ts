@@ -144,7 +144,7 @@ function withNight(command: Command, world: World): Command {
     .option('--night <date>', 'UTC date of the night; NIGHT, or tonight if absent', nightArgument)
     .option(
       '--kafka-topic <name...>',
-      'exact Kafka topics, instead of the stream’s; or KAFKA_TOPIC',
+      'exact Kafka topics, instead of the stream’s, or NONE to start no consumer; or KAFKA_TOPIC',
     )
 }
 

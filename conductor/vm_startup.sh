@@ -5,7 +5,7 @@
 #
 # Metadata attributes: NIGHT, a UTC date such as 20261121, START for tonight, or END to end tonight now;
 # absent as START. KAFKA_TOPIC, exact names divided by commas, instead of the night's; their date is the
-# night where NIGHT has none.
+# night where NIGHT has none. NONE conducts the night and starts no consumer.
 case ${night:-START} in
   END) words=end ;;
   START | 20[0-9][0-9][0-9][0-9][0-9][0-9]) words=start ;;

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { createHands } from '../../cli/conductor-hands.ts'
+import { topicsMeant } from '../../cli/conducting.ts'
 import { openNightCloud } from '../../cli/night-cloud.ts'
 import type { World } from '../../cli/world.ts'
 import type { CloudGround } from '../../cloud/ground.ts'
@@ -197,7 +198,7 @@ let processes = 0
 const rules = { ...defaultRules, gate: 10 * minute, stable: 20 * minute }
 
 /** One tick of a process of its own. */
-async function tickOf(sky: Sky, night: string): Promise<Tick | 'killed'> {
+async function tickOf(sky: Sky, night: string, boots = true): Promise<Tick | 'killed'> {
   const life = newLife(sky)
   const ground = groundIn(sky, life)
   const { signal } = new AbortController()
@@ -211,7 +212,7 @@ async function tickOf(sky: Sky, night: string): Promise<Tick | 'killed'> {
   const { store } = place
   const now = (): number => sky.now
   const hands = await createHands({
-    ...{ place, rules, log, signal, now: world.now, summary: false },
+    ...{ place, rules, log, signal, now: world.now, summary: false, boots },
     notices: createNotices({ store, channels: [], log, now }),
     topicsOf: (of) => [kafkaTopicName(survey, of)],
     async probe(topic) {
@@ -292,6 +293,50 @@ test('a conductor in the cloud that is killed before and after each of its calls
     kills++
   }
   assert.ok(kills > 100, `it was killed at ${kills} places`)
+})
+
+test('with KAFKA_TOPIC=NONE a night is conducted and proven, and no consumer is started or stopped', async () => {
+  const sky = newSky(dusk)
+  const tickAt = async (time: number): Promise<string> => {
+    sky.now = time
+    const done = await tickOf(sky, night, false)
+    assert.ok(done !== 'killed')
+    assert.deepEqual(done.left, [])
+    return done.record.state
+  }
+  assert.equal(await tickAt(dusk - 60 * minute), 'waiting')
+  assert.ok(
+    [...sky.pushing.values()].every((on) => on),
+    'the stages receive, whenever somebody publishes',
+  )
+  sky.highs.set(night, 10n)
+  assert.equal(await tickAt(dusk + 60 * minute), 'running')
+  assert.equal(await tickAt(dusk + 80 * minute), 'running')
+  // Somebody else reads the topic, on a machine that nobody told of the night.
+  sky.machine = { state: 'running', metadata: {}, starts: 0 }
+  sky.committed.set(night, 10n)
+  work(sky)
+  for (let ticks = 1; ticks <= 8; ticks++) await tickAt(dawn + ticks * 12 * minute)
+  const { record } = await readNightRecord(sky.store, survey, night, sky.now)
+  assert.equal(record.state, 'complete')
+  assert.deepEqual(record.alarms, [])
+  assert.deepEqual(sky.machine, { state: 'running', metadata: {}, starts: 0 })
+  assert.ok(![...sky.pushing.values()].some((on) => on))
+})
+
+test('KAFKA_TOPIC tells the topics, nothing the stream’s, and NONE that no consumer is started', () => {
+  const meant = (told?: string, kafkaTopic?: string[]) =>
+    topicsMeant(
+      { env: told === undefined ? {} : { KAFKA_TOPIC: told } },
+      kafkaTopic === undefined ? {} : { kafkaTopic },
+    )
+  assert.deepEqual(meant(), { boots: true })
+  assert.deepEqual(meant(' , '), { boots: true })
+  assert.deepEqual(meant('a, b'), { topics: ['a', 'b'], boots: true })
+  assert.deepEqual(meant('NONE'), { boots: false })
+  assert.deepEqual(meant('NONE', ['a']), { topics: ['a'], boots: true })
+  assert.deepEqual(meant('a', ['NONE']), { boots: false })
+  assert.throws(() => meant('NONE,a'), /Cannot take Kafka topics "NONE,a": NONE stands for no/)
 })
 
 test(

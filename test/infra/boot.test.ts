@@ -239,13 +239,20 @@ test('what cannot be had is one sentence on the serial console', options, async 
   assert.ok(startup)
 })
 
-test('a consumer that is told no night turns itself off', options, async () => {
-  await deploy('consumer')
-  const { status, said, told } = await machine.boot()
-  assert.equal(status, 0)
-  assert.deepEqual(told, ['poweroff'])
-  assert.match(said, /Nothing to consume: neither NIGHT nor KAFKA_TOPIC is told/)
-})
+test(
+  'a consumer that is told no night, or KAFKA_TOPIC NONE, turns itself off',
+  options,
+  async () => {
+    await deploy('consumer')
+    for (const told of [{}, { NIGHT: '20261121', KAFKA_TOPIC: 'NONE' }]) {
+      for (const [name, value] of Object.entries(told)) machine.attributes.set(name, value)
+      const { status, said, told: units } = await machine.boot()
+      assert.equal(status, 0)
+      assert.deepEqual(units, ['poweroff'])
+      assert.match(said, /Nothing to consume: KAFKA_TOPIC is NONE, or neither it nor NIGHT is told/)
+    }
+  },
+)
 
 test(
   'P14 the conductor’s machine comes up and conducts the night that it is told',
