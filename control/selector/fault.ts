@@ -4,6 +4,8 @@ import { NightjarError } from '../../core/errors.ts'
 /** How much of a long line is shown around the column. */
 const shownBefore = 60
 const shownAfter = 20
+/** How much of a word is said again; it may be as long as the selector. */
+const maxCited = 80
 
 /** An `input_invalid` for the character at `at`, counted from 0; columns are told from 1, by line. */
 export function selectorFault(text: string, at: number, why: string): NightjarError {
@@ -21,3 +23,7 @@ export function selectorFault(text: string, at: number, why: string): NightjarEr
     `Cannot use the selector: ${where} ${at - lineStart + 1} ${why}\n  ${shown}\n  ${caret}`,
   )
 }
+
+/** A word of the selector in quotes, a long one cut. */
+export const cited = (word: string): string =>
+  `"${word.length > maxCited ? `${word.slice(0, maxCited)}…` : word}"`

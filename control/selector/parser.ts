@@ -11,7 +11,7 @@
  * A selector that can never make sense by its types alone (`s > 'b'`, `3 + 5`, `i IN (5)`) is refused
  * here, with the column. Length, depth and number of nodes are bounded, and so is the time.
  */
-import { selectorFault } from './fault.ts'
+import { cited, selectorFault } from './fault.ts'
 import { tokenize, type Token } from './lexer.ts'
 import { parseLike } from './like.ts'
 import {
@@ -92,7 +92,7 @@ function parse(source: string): Condition {
   }
 
   function unexpected(wanted: string, token = peek()) {
-    const found = token.kind === 'end' ? 'its end' : `"${source.slice(token.at, token.end)}"`
+    const found = token.kind === 'end' ? 'its end' : cited(source.slice(token.at, token.end))
     return selectorFault(source, token.at, `should be ${wanted}, not ${found}`)
   }
 
@@ -299,7 +299,7 @@ function parse(source: string): Condition {
 
   function call(name: Token): Cone {
     if (name.word !== 'cone') {
-      throw selectorFault(source, name.at, `calls "${name.word}": the one function is cone`)
+      throw selectorFault(source, name.at, `calls ${cited(name.word)}: the one function is cone`)
     }
     takeSign('(')
     const ra = degrees('ra', 0, 360)
@@ -385,7 +385,7 @@ function called(node: Expression): string {
     case 'null':
       return 'NULL'
     case 'name':
-      return `the name "${node.name}"`
+      return `the name ${cited(node.name)}`
     default:
       return 'a condition'
   }

@@ -225,6 +225,15 @@ test('texts are ordered by code points, as in the tables', () => {
   assert.equal(verdict('a > b AND b > c AND a > c', texts), 'TRUE')
 })
 
+test('an error says a long word only in part', () => {
+  const long = 'a'.repeat(5000)
+  for (const text of [`${long}(1)`, `${long} b`, `x LIKE ${long}`, `5 > ${long} ${long}`]) {
+    const said = fault(text)
+    assert.ok(said.length < 400, said)
+  }
+  assert.match(fault(`x IS ${long}`), /column 6 should be NULL, not "a{80}…"\n/)
+})
+
 test('fuzz: whatever it is given, the parser takes it or points at a column', (t) => {
   const random = createRandom('selector fuzz', process.env['NIGHTJAR_SEED'] ?? '1')
   const rounds = Number(process.env['NIGHTJAR_FUZZ'] ?? 100_000)
