@@ -10,6 +10,7 @@ import { connectionsCommand } from './connections.ts'
 import { consumeCommand } from './consume.ts'
 import { costCommand } from './cost.ts'
 import { doctorCommand } from './doctor.ts'
+import { eventsCommand } from './events.ts'
 import { filterCommand } from './filter.ts'
 import { fitCommand } from './fit.ts'
 import { feedCommand } from './feed.ts'
@@ -55,6 +56,7 @@ const verbs = [
   traceCommand,
   connectionsCommand,
   checkCertificateCommand,
+  eventsCommand,
   feedCommand,
   keysCommand,
   doctorCommand,

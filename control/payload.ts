@@ -22,11 +22,13 @@ export interface Property {
 /** Properties by their names, of which the dots are levels, in the order they were set. */
 export type PropertySet = ReadonlyMap<string, Property>
 
-const types: ReadonlySet<string> = new Set<PropertyType>([
+export const propertyTypes: readonly PropertyType[] = [
   ...(['string', 'bool', 'int', 'long', 'long long', 'float', 'double', 'datetime'] as const),
-])
+]
 
-const isType = (text: string): text is PropertyType => types.has(text)
+const types: ReadonlySet<string> = new Set(propertyTypes)
+
+export const isPropertyType = (text: string): text is PropertyType => types.has(text)
 
 const wide: ReadonlySet<PropertyType> = new Set<PropertyType>(['long', 'long long', 'datetime'])
 
@@ -148,7 +150,7 @@ function readLevel(
     if (typeof value === 'string') throw fault(`payload at "${name}"`, 'a value needs a type')
     const [first] = value
     // A property that is called like a type cannot be told from a value: the original's own fault.
-    if (first === undefined || !isType(first[0]) || typeof first[1] !== 'string') {
+    if (first === undefined || !isPropertyType(first[0]) || typeof first[1] !== 'string') {
       readLevel(value, `${name}.`, set)
       continue
     }
