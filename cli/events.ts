@@ -15,15 +15,15 @@ export function eventsCommand(world: World): Command {
     .addHelpText(
       'after',
       `
-An event has a header of typed properties, by which selectors choose (docs/selectors.md), and a payload.
-docs/control.md says what is in both.
+An event has a header of typed properties, by which selectors choose (docs/selectors.md), and a
+payload. docs/control.md says what is in both.
 
 Examples:
   $ nightjar events listen dome --select "STATUS = 'open' AND temperature < 5"
   $ nightjar events listen exposures --queue --once --timeout 30s --json
-  $ nightjar events watch --level WARN
+  $ nightjar events watch --level warn
   $ nightjar events send dome --type status --status open -f temperature:double=3.5
-  $ nightjar events send Logging --type log --level ERROR --message 'the dome is stuck'`,
+  $ nightjar events send Logging --type log --level error --message 'the dome is stuck'`,
     )
     .addCommand(eventListenCommand(world))
     .addCommand(eventWatchCommand(world))

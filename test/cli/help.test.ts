@@ -62,6 +62,8 @@ Commands:
   connections [options] [service]       List the running programs of a home: where they take
                                         control, and from whom.
   check-certificate [options] <domain>  See whether the certificate of a server is about to end.
+  events                                Send and receive typed events: on a topic every receiver has
+                                        a copy, on a queue each event goes to one.
   feed                                  Publish to, or subscribe to, the channels of any hpfeeds
                                         broker.
   keys                                  Manage who may publish and subscribe at a gateway; a change
@@ -356,6 +358,134 @@ const helps: Record<string, string> = {
   fit: fitHelp,
 }
 
+const eventsHelp = `Usage: nightjar events [options] [command]
+
+Send and receive typed events: on a topic every receiver has a copy, on a queue each event goes to
+one.
+
+Options:
+  -h, --help               display help for command
+
+Commands:
+  listen [options] <name>  Print the events of a topic from now on, or take those of a queue.
+  watch [options] [topic]  Print the lines of logs that programs send as log events, as they come.
+  send [options] <name>    Send an event to a topic, or put one into a queue.
+
+An event has a header of typed properties, by which selectors choose (docs/selectors.md), and a
+payload. docs/control.md says what is in both.
+
+Examples:
+  $ nightjar events listen dome --select "STATUS = 'open' AND temperature < 5"
+  $ nightjar events listen exposures --queue --once --timeout 30s --json
+  $ nightjar events watch --level warn
+  $ nightjar events send dome --type status --status open -f temperature:double=3.5
+  $ nightjar events send Logging --type log --level error --message 'the dome is stuck'
+`
+
+const eventsListenHelp = `Usage: nightjar events listen [options] <name>
+
+Print the events of a topic from now on, or take those of a queue.
+
+Arguments:
+  name                 the topic or queue
+
+Options:
+  --queue              the name is that of a queue: what is printed is taken from it
+  --select <selector>  only events that a selector on the header selects
+  --once               end after one event
+  --timeout <time>     end when none came for so long
+  --json               print one JSON object an event
+  --home <dir>         folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>      whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --cloud              on Google Cloud, or its emulators, instead of a home directory
+  --project <id>       the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>    a test instance; production if absent
+  -h, --help           display help for command
+
+Ctrl-C ends. Events that a selector does not select are dropped on a topic and stay on a queue. The
+exit status is 1 where --once or --timeout ended without an event.
+
+Examples:
+  $ nightjar events listen dome
+  $ nightjar events listen dome --select "TYPE = '_S' AND STATUS <> 'closed'"
+  $ nightjar events listen exposures --queue --once --timeout 30s --json
+  $ nightjar events listen dome --cloud --project mine
+`
+
+const eventsWatchHelp = `Usage: nightjar events watch [options] [topic]
+
+Print the lines of logs that programs send as log events, as they come.
+
+Arguments:
+  topic                where they are sent (default: "Logging")
+
+Options:
+  --level <level>      this level and above: trace debug info warn error fatal
+  --select <selector>  only events that a selector on the header selects
+  --once               end after one event
+  --timeout <time>     end when none came for so long
+  --json               print one JSON object an event
+  --home <dir>         folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>      whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --cloud              on Google Cloud, or its emulators, instead of a home directory
+  --project <id>       the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>    a test instance; production if absent
+  -h, --help           display help for command
+
+Ctrl-C ends. The exit status is 1 where --once or --timeout ended without a line.
+
+Examples:
+  $ nightjar events watch --level warn
+  $ nightjar events watch --select "LOGGER LIKE 'dome.%' AND ORIG_HOSTNAME = 'telescope'"
+`
+
+const eventsSendHelp = `Usage: nightjar events send [options] <name>
+
+Send an event to a topic, or put one into a queue.
+
+Arguments:
+  name                                the topic or queue
+
+Options:
+  --queue                             the name is that of a queue
+  --type <type>                       what it is (choices: "event", "status", "command", "log",
+                                      default: "event")
+  -p, --property <name:type=value>    a property of the payload; repeatable
+  -f, --filterable <name:type=value>  a property of the header, by which selectors can choose;
+                                      repeatable
+  --status <text>                     its STATUS; "unknown" if absent
+  --run <id>                          its RUNID
+  --to <host/process[/number]>        of a command: whom it is for
+  --level <level>                     of a log event: trace debug info warn error fatal; info if
+                                      absent
+  --logger <name>                     of a log event: what logs; "nightjar" if absent
+  --message <text>                    of a log event: the line
+  --home <dir>                        folder that keeps everything (default: .nightjar, or
+                                      NIGHTJAR_HOME)
+  --survey <name>                     whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --cloud                             on Google Cloud, or its emulators, instead of a home directory
+  --project <id>                      the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>                   a test instance; production if absent
+  -h, --help                          display help for command
+
+Types of properties: string bool int long "long long" float double datetime, the last in nanoseconds
+since 1970; without one it is a string. The same name again makes an array, which only a payload may
+hold; a dot in a name is a level. It ends when the event is durable.
+
+Examples:
+  $ nightjar events send dome -p note='seeing is good' -p shutters:int=1 -p shutters:int=2
+  $ nightjar events send dome --type status --status open -f temperature:double=3.5
+  $ nightjar events send exposures --queue --type command --to camera/4711 -p seconds:int=30
+  $ nightjar events send Logging --type log --level error --message 'the dome is stuck'
+`
+
+const eventsHelps: Record<string, string> = {
+  events: eventsHelp,
+  'events listen': eventsListenHelp,
+  'events watch': eventsWatchHelp,
+  'events send': eventsSendHelp,
+}
+
 test('nightjar --help says what there is and how to begin', async () => {
   assert.deepEqual(await runHere(['--help']), { out: nightjarHelp, err: '', status: 0 })
 })
@@ -364,9 +494,13 @@ test('nightjar alone shows the same on standard error, as a command line that sa
   assert.deepEqual(await runHere([]), { out: '', err: nightjarHelp, status: 2 })
 })
 
-for (const [verb, text] of Object.entries(helps)) {
+for (const [verb, text] of Object.entries({ ...helps, ...eventsHelps })) {
   test(`nightjar ${verb} --help says all about it`, async () => {
-    assert.deepEqual(await runHere([verb, '--help']), { out: text, err: '', status: 0 })
+    assert.deepEqual(await runHere([...verb.split(' '), '--help']), {
+      out: text,
+      err: '',
+      status: 0,
+    })
   })
 }
 
