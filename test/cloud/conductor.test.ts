@@ -17,6 +17,7 @@ import { parseEnvironment } from '../../core/environment.ts'
 import { machineName, subscriptionName, topicName } from '../../core/names.ts'
 import { counter, countedTopics, readersOf } from '../../core/pipeline.ts'
 import { bundleReader, type Bundled } from '../../functions/bundle.ts'
+import type { Truth } from '../../simulator/truth.ts'
 import { skipWithoutKafka, startKafka } from '../consumer/kafka/broker.ts'
 import { loadNight } from '../consumer/kafka/night.ts'
 import {
@@ -28,6 +29,7 @@ import {
   type Started,
 } from '../night/harness.ts'
 import { startCompute, stopped } from './doubles/compute.ts'
+import { startLossyPush, type LossyPush } from './doubles/lossy-push.ts'
 import { freePort, skipWithoutBigquery, skipWithoutGcs, skipWithoutPubsub } from './emulators.ts'
 import { startInstance } from './instance.ts'
 
@@ -50,11 +52,25 @@ test(
   async (t) => {
     const night = makeNight(dir, { alerts: 160, seed: 'conducted', gaps: 0 })
     const dark = darkness('ztf', night.night)
+    const lastOf = (partition: number): number =>
+      Math.max(
+        ...night.truths.filter((one) => one.partition === partition).map((one) => one.offset),
+      )
+    const isLate = ({ partition, offset }: Truth): boolean => offset > lastOf(partition) - 3
+    const inTime = night.truths.filter((truth) => !isLate(truth)).length
+    const lost = night.truths.find(
+      (truth) =>
+        truth.kind === 'alert' &&
+        !isLate(truth) &&
+        night.truths.filter(({ candid }) => candid === truth.candid).length === 1,
+    )
+    assert.ok(lost)
     const kafka = await startKafka()
     const cloud = await startInstance(at)
     const compute = await startCompute()
     const topics = await openTopics({ project: at.project, emulator: cloud.pubsub.host })
     const programs: Started[] = []
+    let lossy: LossyPush | undefined
     const config = `gs://${at.project}-broker_files-${at.instance}/nightjar.toml`
     const env: Record<string, string> = {
       ...cloud.env,
@@ -79,10 +95,11 @@ test(
       return own
     }
     /** Tick, while the clock goes on as it does, until the night is in a state. */
-    async function until(state: string, seconds: number): Promise<void> {
+    async function until(state: string, seconds: number, because = /./): Promise<void> {
       for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
         const before = Date.now()
-        if ((await tick()).state === state) return
+        const found = await tick()
+        if (found.state === state && because.test(found.why)) return
         await new Promise((resolve) => setTimeout(resolve, 500))
         now += Date.now() - before
       }
@@ -124,7 +141,7 @@ gate = "1s"
 stable = "2s"
 settle = "1m"
 drain_limit = "3m"
-audit_limit = "5m"
+audit_limit = "20m"
 `
       await store.create('nightjar.toml', Buffer.from(toml))
       for (const word of countedTopics('ztf')) {
@@ -134,7 +151,12 @@ audit_limit = "5m"
       await topics.pubsub.topic(topicName(at, 'night')).createSubscription('told')
       // The stages as functions that are pushed to, and the ledger into its table, as infra/ has them.
       for (const { name, reads } of readersOf('ztf')) {
-        const pushEndpoint = `${await serve(name)}/projects/${at.project}/topics/${topicName(at, reads)}`
+        let url = await serve(name)
+        if (name === 'packets') {
+          lossy = await startLossyPush(url, lost, ['archive', 'exgalac'])
+          url = lossy.url
+        }
+        const pushEndpoint = `${url}/projects/${at.project}/topics/${topicName(at, reads)}`
         const subscription = topics.pubsub.subscription(subscriptionName(at, reads, name))
         await subscription.modifyPushConfig({ pushEndpoint })
       }
@@ -178,7 +200,7 @@ audit_limit = "5m"
       await t.test(
         'the topic has data: stages are attached, and the machine is told and started',
         async () => {
-          await loadNight(kafka, night)
+          await loadNight(kafka, night, { partitions: 4, part: (truth) => !isLate(truth) })
           const { state, left } = await tick()
           assert.equal(state, 'running', said)
           assert.deepEqual(left, [])
@@ -201,22 +223,46 @@ audit_limit = "5m"
         assert.match(err, /Cloud Monitoring has no point/)
       })
 
-      await t.test('after dawn it drains, audits and closes; machine and stages rest', async () => {
-        now = dark.dawn.getTime() + 2000
-        await until('complete', 300)
-        assert.equal(vm.status, 'TERMINATED')
-        assert.deepEqual(
-          await endpoints(),
-          pushing.map(() => ''),
-        )
-        const { record } = await readNightRecord(store, 'ztf', night.night, now)
-        assert.deepEqual(record.pending, [])
-        assert.deepEqual(
-          record.history.map(({ to }) => to),
-          ['waiting', 'running', 'draining', 'auditing', 'complete'],
-        )
-        assert.deepEqual(record.alarms, [])
-      })
+      await t.test(
+        'what one stage never saw is missed, and sent again to that stage, once',
+        async () => {
+          now = dark.dawn.getTime() + 2000
+          await until('auditing', 300)
+          await until('auditing', 200, /^1 missing: warehouse lacks /)
+          assert.deepEqual(lossy?.replayed, [])
+          // The ledger has had its time.
+          now += 2 * 60_000
+          await until('complete', 300)
+          assert.deepEqual(lossy?.replayed, [`warehouse ${lost.partition}/${lost.offset}`])
+          assert.equal(said.match(/"action":"replay_missing"/g)?.length, 1)
+          const { query } = await ground.table()
+          const became = new Set<string>()
+          const rows = query(`SELECT stage, outcome FROM ledger WHERE night = '${night.night}'
+          AND kafka_partition = ${lost.partition} AND kafka_offset = ${lost.offset}`)
+          for await (const { stage, outcome } of rows) became.add(`${stage} ${outcome}`)
+          // The others, which share its subscription, pass over what is sent to the one.
+          assert.ok(became.has('warehouse stored'), [...became].join())
+          assert.ok(!became.has('archive duplicate'), [...became].join())
+        },
+      )
+
+      await t.test(
+        'after dawn it has drained, audited and closed; machine and stages rest',
+        async () => {
+          assert.equal(vm.status, 'TERMINATED')
+          assert.deepEqual(
+            await endpoints(),
+            pushing.map(() => ''),
+          )
+          const { record } = await readNightRecord(store, 'ztf', night.night, now)
+          assert.deepEqual(record.pending, [])
+          assert.deepEqual(
+            record.history.map(({ to }) => to),
+            ['waiting', 'running', 'draining', 'auditing', 'complete'],
+          )
+          assert.deepEqual(record.alarms, [])
+        },
+      )
 
       await t.test(
         'close record and report are in the bucket, each transition on its topic',
@@ -228,7 +274,7 @@ audit_limit = "5m"
             Buffer.from((await store.read(closes[0] ?? ''))?.data ?? []).toString(),
           ) as CloseRecord
           assert.equal(close.state, 'complete')
-          assert.equal(close.stages[0]?.expected, night.truths.length)
+          assert.equal(close.stages[0]?.expected, inTime)
           const words = ['conductor', 'report', ...instance, '--night', night.night]
           const { out } = await runHere(words, { env, now: () => new Date(now) })
           const [page = ''] = out.split('\n')
@@ -267,6 +313,32 @@ audit_limit = "5m"
         },
       )
 
+      await t.test('late alerts reopen the night, and it closes again with them', async () => {
+        await loadNight(kafka, night, { part: isLate })
+        const { state, left } = await tick()
+        assert.equal(state, 'reopened', said.slice(-4000))
+        assert.deepEqual(left, [])
+        assert.equal(vm.status, 'RUNNING')
+        assert.deepEqual(await endpoints(), pushing)
+        await until('complete', 300)
+        assert.equal(vm.status, 'TERMINATED')
+        const { record } = await readNightRecord(store, 'ztf', night.night, now)
+        assert.deepEqual(
+          record.history.slice(5).map(({ to }) => to),
+          ['reopened', 'draining', 'auditing', 'complete'],
+        )
+        const closes: CloseRecord[] = []
+        for await (const { name } of store.list('audit/')) {
+          const found = await store.read(name)
+          closes.push(JSON.parse(Buffer.from(found?.data ?? []).toString()) as CloseRecord)
+        }
+        assert.deepEqual(
+          closes.map((one) => one.stages[0]?.expected),
+          [inTime, night.truths.length],
+        )
+        assert.notEqual(closes[0]?.digest, closes[1]?.digest)
+      })
+
       await t.test('the bundle of the function ticks when it is called', async () => {
         const url = await serve('conductor')
         const response = await fetch(url, { method: 'POST', signal: AbortSignal.timeout(120_000) })
@@ -281,6 +353,7 @@ audit_limit = "5m"
       await ground.close()
       await topics.close()
       compute.stop()
+      lossy?.stop()
       await cloud.kill()
       await kafka.stop()
     }
