@@ -1,7 +1,7 @@
 /** `nightjar conductor`: the night from its dusk to its proof. */
 import { join } from 'node:path'
 
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 
 import type { Action, NightRecord } from '../conductor/night-record.ts'
 import { isEnd, isOver } from '../conductor/step.ts'
@@ -66,7 +66,7 @@ export function conductorCommand(world: World): Command {
 What it knows of a night is one object in the broker-files bucket. Any tick may be killed and the next
 goes on; of two at once one acts. So either of these conducts a night:
   $ nightjar conductor start --night 20261121
-  */5 * * * *  nightjar conductor tick        # a crontab, with or without a machine in between
+  */5 * * * *  nightjar conductor tick --due  # a crontab; no machine need stay up in between
 
 Its times are those of [conductor] in the configuration; see docs/operations.md.
 
@@ -152,7 +152,11 @@ const withTicking = (command: Command): Command =>
   command.option('--dry-run', 'say what would be done, and why; write nothing, do nothing')
 
 const withEvery = (command: Command, usual: string): Command =>
-  command.option('--every <time>', 'how often: 5s, 1m', parseDuration, parseDuration(usual))
+  command.addOption(
+    new Option('--every <time>', 'how often: 5s, 1m')
+      .argParser(parseDuration)
+      .default(parseDuration(usual), usual),
+  )
 
 async function tickOnce(world: World, options: TickingOptions): Promise<void> {
   await withConductor(world, options, async (conductor) => {

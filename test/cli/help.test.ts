@@ -486,6 +486,134 @@ const eventsHelps: Record<string, string> = {
   'events send': eventsSendHelp,
 }
 
+const conductorHelp = `Usage: nightjar conductor [options] [command]
+
+Conduct a night: wait for its topic, start the consumer, know when the night is over, prove it,
+stop, report.
+
+Options:
+  -h, --help         display help for command
+
+Commands:
+  tick [options]     Do the one next step of the night.
+  start [options]    Tick until the night has ended, and has been proven or not.
+  end [options]      End the night now: wait neither for dawn nor for stillness.
+  watch [options]    Show the night as it goes, until it has ended or Ctrl-C.
+  status [options]   Show how the night stands. Decides and does nothing.
+  report [options]   Say where the night's report is: a page for a browser, and JSON.
+  history [options]  Show how the night went: each transition, when and why.
+
+What it knows of a night is one object in the broker-files bucket. Any tick may be killed and the next
+goes on; of two at once one acts. So either of these conducts a night:
+  $ nightjar conductor start --night 20261121
+  */5 * * * *  nightjar conductor tick --due  # a crontab; no machine need stay up in between
+
+Its times are those of [conductor] in the configuration; see docs/operations.md.
+
+Examples:
+  $ nightjar conductor tick --night 20261121 --dry-run
+  $ nightjar conductor watch
+  $ nightjar conductor report --night 20261121
+`
+
+/** What all verbs of the conductor have. */
+const nightOptions = `  --home <dir>             folder that keeps everything (default: .nightjar, or NIGHTJAR_HOME)
+  --survey <name>          whose alerts (choices: "ztf", "lsst", default: "ztf")
+  --config <file>          the configuration (nightjar.toml, or NIGHTJAR_CONFIG)
+  --cloud                  on Google Cloud, or its emulators, instead of a home directory
+  --project <id>           the project; GOOGLE_CLOUD_PROJECT if absent
+  --instance <name>        a test instance; production if absent
+  --zone <name>            where the machines stand; NIGHTJAR_ZONE if absent
+  --stream <name>          a stream of the configuration; the survey’s if absent
+  --brokers <address...>   host:port of Kafka brokers, without a configuration
+  --night <date>           UTC date of the night; NIGHT, or tonight if absent
+  --kafka-topic <name...>  exact Kafka topics, instead of the stream’s, or NONE to start no
+                           consumer; or KAFKA_TOPIC
+`
+
+const conductorHelps: Record<string, string> = {
+  conductor: conductorHelp,
+  'conductor tick': `Usage: nightjar conductor tick [options]
+
+Do the one next step of the night.
+
+Options:
+${nightOptions}  --dry-run                say what would be done, and why; write nothing, do nothing
+  --json                   print what was decided and done as JSON
+  --due                    of each night that is due: tonight, and those before that may be reopened
+  -h, --help               display help for command
+`,
+  'conductor start': `Usage: nightjar conductor start [options]
+
+Tick until the night has ended, and has been proven or not.
+
+Options:
+${nightOptions}  --dry-run                say what would be done, and why; write nothing, do nothing
+  --control <endpoint>     also take control messages there, such as tcp:port=4041 or
+                           udp:127.0.0.1:4041; beyond this machine only with NIGHTJAR_CONTROL_SECRET
+                           or --control-auth; repeatable
+  --control-auth <source>  let in who has a key there that names the channel "control": sqlite, a
+                           .db or .json file, or env; repeatable
+  --log-file <file>        append what is said here; LOG_ROTATE opens it anew
+  --every <time>           how often: 5s, 1m (default: 30s)
+  --metrics <address>      serve /metrics and /healthz at a port of this machine, or host:port
+  --late                   go on as long as Kafka keeps the topic: late alerts reopen the night
+  -h, --help               display help for command
+
+The consumer is a process of its own, which goes on if this one is ended; what it says is in machine.log
+of the home. The exit status is 0 only if the night ended as complete or no_alerts.
+`,
+  'conductor end': `Usage: nightjar conductor end [options]
+
+End the night now: wait neither for dawn nor for stillness.
+
+Options:
+${nightOptions}  --dry-run                say what would be done, and why; write nothing, do nothing
+  --control <endpoint>     also take control messages there, such as tcp:port=4041 or
+                           udp:127.0.0.1:4041; beyond this machine only with NIGHTJAR_CONTROL_SECRET
+                           or --control-auth; repeatable
+  --control-auth <source>  let in who has a key there that names the channel "control": sqlite, a
+                           .db or .json file, or env; repeatable
+  --log-file <file>        append what is said here; LOG_ROTATE opens it anew
+  --every <time>           how often: 5s, 1m (default: 5s)
+  -h, --help               display help for command
+
+What Kafka holds is taken in and proven all the same.
+`,
+  'conductor watch': `Usage: nightjar conductor watch [options]
+
+Show the night as it goes, until it has ended or Ctrl-C.
+
+Options:
+${nightOptions}  --every <time>           how often: 5s, 1m (default: 5s)
+  -h, --help               display help for command
+`,
+  'conductor status': `Usage: nightjar conductor status [options]
+
+Show how the night stands. Decides and does nothing.
+
+Options:
+${nightOptions}  --json                   print it as JSON
+  -h, --help               display help for command
+`,
+  'conductor report': `Usage: nightjar conductor report [options]
+
+Say where the night's report is: a page for a browser, and JSON.
+
+Options:
+${nightOptions}  --json                   print the report itself as JSON
+  -h, --help               display help for command
+`,
+  'conductor history': `Usage: nightjar conductor history [options]
+
+Show how the night went: each transition, when and why.
+
+Options:
+${nightOptions}  --json                   print it as JSON
+  -h, --help               display help for command
+`,
+}
+
 test('nightjar --help says what there is and how to begin', async () => {
   assert.deepEqual(await runHere(['--help']), { out: nightjarHelp, err: '', status: 0 })
 })
@@ -494,7 +622,7 @@ test('nightjar alone shows the same on standard error, as a command line that sa
   assert.deepEqual(await runHere([]), { out: '', err: nightjarHelp, status: 2 })
 })
 
-for (const [verb, text] of Object.entries({ ...helps, ...eventsHelps })) {
+for (const [verb, text] of Object.entries({ ...helps, ...eventsHelps, ...conductorHelps })) {
   test(`nightjar ${verb} --help says all about it`, async () => {
     assert.deepEqual(await runHere([...verb.split(' '), '--help']), {
       out: text,
