@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Command, Option } from 'commander'
 
 import type { Action, NightRecord } from '../conductor/night-record.ts'
+import { archiveOf, type PublicCount } from '../conductor/public-count.ts'
 import { isEnd, isOver } from '../conductor/step.ts'
 import {
   dryRun,
@@ -27,7 +28,7 @@ import {
   type NightOptions,
 } from './conducting.ts'
 import { noConductorMetrics, serveConductorMetrics } from './conductor-metrics.ts'
-import { withConfig } from './config.ts'
+import { loadConductor, withConfig } from './config.ts'
 import { controlled, withControl, type ControlOptions } from './control.ts'
 import { parseDuration } from './duration.ts'
 import { nightArgument, withHome } from './embedded.ts'
@@ -38,6 +39,7 @@ import { withMetrics, type Address } from './metrics-server.ts'
 import { newestReport } from './night-report.ts'
 import { formatLine, formatView, type NightLook } from './night-view.ts'
 import { openPlace, type Place } from './place.ts'
+import { compareDue, compareNight, compareSentence } from './public-archive.ts'
 import { aborted } from './session.ts'
 import { formatTable } from './text-table.ts'
 import type { World } from './world.ts'
@@ -125,6 +127,13 @@ Examples:
       .action((options: ShowOptions) => showReport(world, options)),
   )
   command.addCommand(
+    verb('compare', 'Hold the night against what its survey published of it, alert by alert.')
+      .option('--archive <where>', 'URL or file of the tar archive; [conductor.public] if absent')
+      .option('--json', 'print what differs as JSON')
+      .addHelpText('after', compareHelp)
+      .action((options: ShowOptions & { archive?: string }) => compare(world, options)),
+  )
+  command.addCommand(
     verb('history', 'Show how the night went: each transition, when and why.')
       .option('--json', 'print it as JSON')
       .action((options: ShowOptions) => showHistory(world, options)),
@@ -135,6 +144,15 @@ Examples:
 const startHelp = `
 The consumer is a process of its own, which goes on if this one is ended; what it says is in machine.log
 of the home. The exit status is 0 only if the night ended as complete or no_alerts.`
+
+const compareHelp = `
+An alert is told by its candid. What came of it lies beside the night's report, which is stated anew with it,
+and decides nothing: the night's close rests on its proof. The exit status is 1 where the archive has an alert
+that we have not, or is not there yet.
+
+Examples:
+  $ nightjar conductor compare --night 20261121 --archive 'https://ztf.uw.edu/alerts/public/ztf_public_{night}.tar.gz'
+  $ nightjar conductor compare --night 20261121 --json | jq -r '.difference.missing.candids[]'`
 
 function withNight(command: Command, world: World): Command {
   return withCloud(withConfig(withHome(command, world)))
@@ -176,6 +194,14 @@ async function tickAll(world: World, options: TickingOptions): Promise<void> {
   })
   if (options.json === true) world.out(`${JSON.stringify(ticks, null, 2)}\n`)
   else for (const done of ticks) world.out(`${done.record.night} ${formatTick(done)}`)
+  try {
+    for (const { night, count } of await compareDue(world, options, ticks)) {
+      if (options.json !== true) world.out(`${night} public archive: ${compareSentence(count)}\n`)
+    }
+  } catch (error) {
+    // It is told, and is no fault of the ticks.
+    world.err(`nightjar: public archive: ${sentenceOf(error)}\n`)
+  }
   if (ticks.some(({ left }) => left.length > 0)) world.exit(1)
 }
 
@@ -341,6 +367,43 @@ async function showReport(world: World, options: ShowOptions): Promise<void> {
       options.cloud === true ? `gs://${bucket}` : join(homeAt(options.home).buckets, bucket)
     world.out(`${folder}/${names.page}\n${folder}/${names.json}\n`)
   })
+}
+
+async function compare(world: World, options: ShowOptions & { archive?: string }): Promise<void> {
+  await withRecord(world, options, async ({ ground }, record) => {
+    const { night } = record
+    const { publicArchive } = await loadConductor(world, options.config)
+    const archive =
+      options.archive?.replaceAll('{night}', night) ??
+      (publicArchive && archiveOf(publicArchive, night))
+    if (archive === undefined) {
+      throw new NightjarError(
+        'config_invalid',
+        `Cannot compare the night of ${night}: no public archive is known; give --archive, or ` +
+          '[conductor.public] with archive = "https://…{night}…"',
+      )
+    }
+    const { signal, now } = world
+    const count = await compareNight({ ground, record, archive, signal, now })
+    if (options.json === true) world.out(`${JSON.stringify(count ?? null, null, 2)}\n`)
+    else world.out(formatCompared(count))
+    if (count?.difference === undefined || count.difference.missing.count > 0) world.exit(1)
+  })
+}
+
+function formatCompared(count: PublicCount | undefined): string {
+  const { missing, extra } = count?.difference ?? {}
+  const list = (title: string, of: typeof missing): string => {
+    if (of === undefined || of.count === 0) return ''
+    const rest = of.count - of.candids.length
+    const more = rest > 0 ? [`  and ${rest} more`] : []
+    return [title, ...of.candids.map((candid) => `  ${candid}`), ...more, ''].join('\n')
+  }
+  return (
+    `${compareSentence(count)}\n` +
+    list('There and not with us:', missing) +
+    list('With us and not there:', extra)
+  )
 }
 
 async function showHistory(world: World, options: ShowOptions): Promise<void> {

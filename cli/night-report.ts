@@ -1,10 +1,12 @@
 /** The report of a night, made where it was and kept in its broker-files bucket: JSON, and a page. */
 import type { CloseRecord } from '../conductor/close.ts'
 import type { NightRecord } from '../conductor/night-record.ts'
+import { readPublicCount, type PublicCount } from '../conductor/public-count.ts'
 import { gatherReport, type Candidate, type NightReport } from '../conductor/report/gather.ts'
 import { reportPage } from '../conductor/report/page.ts'
 import { salt2TableName } from '../core/names.ts'
 import type { Store } from '../core/ports.ts'
+import { archivedSizes } from './archived.ts'
 import { billOf } from './bill.ts'
 import type { NightPlace, NightQueries } from './night-place.ts'
 import { pricesOf } from './prices.ts'
@@ -57,6 +59,8 @@ export async function makeReport(options: {
 }): Promise<{ page: string; json: string }> {
   const { place, record, proof, now } = options
   const { ground, dialect } = place
+  const store = await ground.bucket('broker_files')
+  const { count: publicCount } = await readPublicCount(store, record)
   const queries = await place.openReport()
   let report: NightReport
   try {
@@ -72,14 +76,35 @@ export async function makeReport(options: {
         dollars: billOf(record.survey, alerts).reduce((sum, line) => sum + line.dollars, 0),
         text: `in the cloud, at prices of ${pricesOf}`,
       }),
+      sizes: () => archivedSizes(ground, new Set(proof.partitions.map(({ topic }) => topic))),
+      ...(publicCount && { publicCount }),
       now,
     })
   } finally {
     await queries.close()
   }
-  const store = await ground.bucket('broker_files')
-  for (let number = (await lastNumber(store, record, '.json')) + 1; ; number++) {
-    const names = reportNames(record, number)
+  return storeReport(store, report)
+}
+
+/** The newest report once more, with what the public archive has said since. */
+export async function restateReport(
+  store: Store,
+  night: { survey: string; night: string },
+  publicCount: PublicCount,
+): Promise<{ page: string; json: string } | undefined> {
+  const names = await newestReport(store, night)
+  const found = names && (await store.read(names.json))
+  if (!found) return undefined
+  const report = JSON.parse(Buffer.from(found.data).toString()) as NightReport
+  return storeReport(store, { ...report, publicCount })
+}
+
+async function storeReport(
+  store: Store,
+  report: NightReport,
+): Promise<{ page: string; json: string }> {
+  for (let number = (await lastNumber(store, report, '.json')) + 1; ; number++) {
+    const names = reportNames(report, number)
     const json = Buffer.from(`${JSON.stringify(report, null, 1)}\n`)
     // The page comes last: a number without one belongs to somebody who died in between.
     if (!(await store.create(names.json, json)).created) continue

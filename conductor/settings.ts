@@ -10,6 +10,8 @@ export interface ConductorSettings {
   mail?: MailSettings
   /** Tell in the morning, once, how the night went; without it only alarms are told. */
   summary: boolean
+  /** Where the survey publishes what it sent in a night: a URL with `{night}`, of a tar archive. */
+  publicArchive?: string
 }
 
 /** Who takes in mail for us, and whom it is for. */
@@ -56,8 +58,21 @@ export function parseConductor(section: Section | undefined): ConductorSettings 
   const summary = section.flag('summary') ?? false
   const table = section.section('mail')
   const mail = table && parseMail(table)
+  const open = section.section('public')
+  const publicArchive = open?.needText('archive', archiveRule)
+  open?.end()
   section.end()
-  return { rules, summary, ...(webhook && { webhook }), ...(mail && { mail }) }
+  return {
+    ...{ rules, summary },
+    ...(webhook && { webhook }),
+    ...(mail && { mail }),
+    ...(publicArchive !== undefined && { publicArchive }),
+  }
+}
+
+const archiveRule = {
+  allowed: 'a URL with {night}, such as "https://example.org/ztf_public_{night}.tar.gz"',
+  fits: (text: string) => /^https?:\/\/\S+$/.test(text) && text.includes('{night}'),
 }
 
 const address = {

@@ -3,8 +3,10 @@ import type { Night } from '../../core/night.ts'
 import { intake, readsOf } from '../../core/pipeline.ts'
 import type { CloseRecord } from '../close.ts'
 import type { NightRecord } from '../night-record.ts'
+import type { PublicCount } from '../public-count.ts'
 import type { Dialect } from './dialect.ts'
 import { histogramQuantile } from './quantile.ts'
+import type { PacketSizes } from './sizes.ts'
 
 export interface NightReport {
   survey: string
@@ -24,6 +26,10 @@ export interface NightReport {
   sky: { order: number; pixels: { pixel: number; alerts: number; owed: number }[] }
   deadLetters: { stage: string; reason: string; count: number; example: string }[]
   candidates: Candidate[]
+  /** What the night's packets weigh; absent where none was archived. */
+  sizes?: PacketSizes
+  /** What the survey's own public archive says, where one is configured. */
+  publicCount?: PublicCount
   cost?: { dollars: number; text: string }
 }
 
@@ -47,6 +53,8 @@ export interface ReportSources {
   proof: CloseRecord
   /** The night's candidates, best first; who asks for none gives none. */
   candidates(): Promise<Candidate[]>
+  sizes(): Promise<PacketSizes | undefined>
+  publicCount?: PublicCount
   cost?(alerts: number): { dollars: number; text: string }
   now: Date
 }
@@ -58,6 +66,7 @@ const skyOrder = 4
 export async function gatherReport(sources: ReportSources): Promise<NightReport> {
   const { record, proof, now } = sources
   const iso = (at: number): string => new Date(at).toISOString()
+  const sizes = await sources.sizes()
   const received = proof.stages[0]?.received ?? 0
   return {
     survey: record.survey,
@@ -73,6 +82,8 @@ export async function gatherReport(sources: ReportSources): Promise<NightReport>
     sky: sources.hasAlerts ? await gatherSky(sources) : { order: skyOrder, pixels: [] },
     deadLetters: await gatherDeadLetters(sources),
     candidates: await sources.candidates(),
+    ...(sizes && { sizes }),
+    ...(sources.publicCount && { publicCount: sources.publicCount }),
     ...(sources.cost && { cost: sources.cost(received) }),
   }
 }

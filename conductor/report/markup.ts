@@ -34,3 +34,15 @@ export function duration(ms: number): string {
   }
   return `${Math.round(ms)} ms`
 }
+
+/** `840 B`, `52.3 kB`, `14.1 GB`; decimal, as buckets are paid. */
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let at = 0
+  let value = bytes
+  while (value >= 1000 && at < units.length - 1) {
+    value /= 1000
+    at++
+  }
+  return `${Number(value.toPrecision(3))} ${units[at]}`
+}

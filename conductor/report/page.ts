@@ -2,9 +2,11 @@
  * The report as one page that stands alone: no script, no font, no picture from elsewhere, so that it
  * opens from a bucket, from a mail or in ten years.
  */
+import { publicSentence } from '../public-count.ts'
 import type { NightReport } from './gather.ts'
-import { count, duration, escape, table } from './markup.ts'
+import { count, duration, escape, size, table } from './markup.ts'
 import { ratesChart, stageColours } from './rates-chart.ts'
+import { sizesChart } from './sizes.ts'
 import { skyChart } from './sky-chart.ts'
 
 export function reportPage(report: NightReport): string {
@@ -30,6 +32,7 @@ ${cards(report)}
 <p class="note">What each stage told the ledger, per second, in steps of ${duration(report.rates.stepSeconds * 1000)}, UTC.</p></section>
 <section><h2>What became of them</h2>${outcomes(report)}</section>
 <section><h2>How long it took</h2>${latencies(report)}</section>
+<section><h2>How large they were</h2>${sizes(report)}</section>
 <section><h2>Where they lie</h2>${skyChart(report.sky)}</section>
 <section><h2>Candidates</h2>${candidates(report)}</section>
 <section><h2>Dead letters</h2>${deadLetters(report)}</section>
@@ -46,6 +49,7 @@ ${table(
     count(Number(BigInt(high) - BigInt(low))),
   ]),
 )}
+${publicCount(report)}
 <details><summary>SHA-256 of every bitmap</summary>${hashes(report)}</details>
 <details><summary>How the night went</summary>${history(report)}</details></section>
 </main>
@@ -134,6 +138,32 @@ function latencies({ latencies: found }: NightReport): string {
   )}<p class="note">From Kafka's timestamp of an alert to the stage's entry in the ledger.</p>`
 }
 
+function sizes({ sizes: found }: NightReport): string {
+  if (found === undefined) return '<p class="none">No packet of this night is in the archive.</p>'
+  const { packets, all, min, median, p99, max, bytes } = found
+  return `${sizesChart(found)}${table(
+    ['packets', 'smallest', 'median', '99 % up to', 'largest', 'together'],
+    [[count(packets), ...[min, median, p99, max, bytes].map(size)]],
+  )}<p class="note">${
+    all ? 'As they lie in the archive.' : `The first ${count(packets)} of the archive, by name.`
+  }</p>`
+}
+
+/** Where candids are many, the JSON has more of them. */
+const candidsShown = 40
+
+function publicCount({ publicCount: found }: NightReport): string {
+  if (found === undefined) return ''
+  const list = (title: string, of: { count: number; candids: string[] } | undefined): string => {
+    if (of === undefined || of.count === 0) return ''
+    const more = of.count - Math.min(of.candids.length, candidsShown)
+    const shown = of.candids.slice(0, candidsShown).join(', ')
+    return `<p class="missing">${title}: ${escape(shown)}${more > 0 ? `, and ${count(more)} more` : ''}</p>`
+  }
+  return `<h3>What the survey published</h3><p>${escape(publicSentence(found))}</p>
+${list('There and not with us', found.difference?.missing)}${list('With us and not there', found.difference?.extra)}`
+}
+
 function candidates({ candidates: found }: NightReport): string {
   if (found.length === 0) return '<p class="none">None passed the filter.</p>'
   const items = found.map(({ objectId, candid, ra, dec, fit, plot }) => {
@@ -192,6 +222,7 @@ h1{margin:0;font-size:2.6rem;letter-spacing:-.02em;font-weight:650}h2{margin:2.2
 .cards b{display:block;font-size:1.5rem;color:var(--ink);font-variant-numeric:tabular-nums}
 svg{width:100%;height:auto;background:var(--card);border:1px solid var(--line);border-radius:.6rem}
 svg text{fill:var(--soft);font-size:11px}.grid{stroke:var(--line);stroke-width:1}.sky{fill:none;stroke:var(--line)}
+h3{margin:1.4rem 0 .3rem;font-size:1rem}rect{fill:var(--blue)}
 circle{fill:var(--blue)}circle.owed{stroke:var(--bad);stroke-width:2}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;padding:0;margin:.5rem 0;font-size:.9rem}
 .legend i{display:inline-block;width:1.1em;height:.25em;margin-right:.4em;vertical-align:middle}

@@ -56,7 +56,7 @@ export function ratesChart({ from, stepSeconds, stages }: NightReport['rates']):
 }
 
 /** The next of 1, 2, 5 times a power of ten. */
-function niceCeiling(value: number): number {
+export function niceCeiling(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value))
   return ([1, 2, 5, 10].find((factor) => factor * power >= value) ?? 10) * power
 }

@@ -94,8 +94,34 @@ export async function isFolder(path: string): Promise<boolean> {
 
 /** The files of a tar archive, gzipped or not, as they stream by; never more than one in memory. */
 export async function* readArchive(from: string, signal: AbortSignal): AsyncGenerator<Member> {
-  const entries = extract()
   const raw = await openBytes(from, signal)
+  if (raw === null) {
+    throw new NightjarError('source_failed', `Cannot fetch "${from}": HTTP 404`)
+  }
+  yield* membersOf(
+    from,
+    raw,
+    '; what was read until there is taken in, the same command goes on from there',
+    signal,
+  )
+}
+
+/** The same of an archive that need not be there: null where a server has none (HTTP 404). */
+export async function openArchive(
+  from: string,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<Member> | null> {
+  const raw = await openBytes(from, signal)
+  return raw && membersOf(from, raw, '', signal)
+}
+
+async function* membersOf(
+  from: string,
+  raw: Readable,
+  advice: string,
+  signal: AbortSignal,
+): AsyncGenerator<Member> {
+  const entries = extract()
   const path = /^https?:/.test(from) ? new URL(from).pathname : from
   const bytes = /\.t?gz$/i.test(path) ? raw.pipe(createGunzip()) : raw
   if (bytes !== raw) raw.on('error', (error) => bytes.destroy(error))
@@ -119,8 +145,7 @@ export async function* readArchive(from: string, signal: AbortSignal): AsyncGene
     if (signal.aborted) return
     throw new NightjarError(
       'source_failed',
-      `Cannot read archive "${from}": ${sentenceOf(cause)}; what was read until there is taken in, ` +
-        'the same command goes on from there',
+      `Cannot read archive "${from}": ${sentenceOf(cause)}${advice}`,
       { cause },
     )
   } finally {
@@ -129,13 +154,17 @@ export async function* readArchive(from: string, signal: AbortSignal): AsyncGene
   }
 }
 
-async function openBytes(from: string, signal: AbortSignal): Promise<Readable> {
+async function openBytes(from: string, signal: AbortSignal): Promise<Readable | null> {
   if (!/^https?:/.test(from)) return createReadStream(from, { highWaterMark: 1 << 20 })
   const response = await fetch(from, { signal }).catch((cause: unknown) => {
     throw new NightjarError('source_failed', `Cannot fetch "${from}": ${sentenceOf(cause)}`, {
       cause,
     })
   })
+  if (response.status === 404) {
+    await response.body?.cancel()
+    return null
+  }
   if (!response.ok || response.body === null) {
     throw new NightjarError('source_failed', `Cannot fetch "${from}": HTTP ${response.status}`)
   }

@@ -12,6 +12,7 @@ import { promisify } from 'node:util'
 import { openHomeQueries } from '../../cli/door.ts'
 import { darkness } from '../../conductor/darkness.ts'
 import type { NightRecord } from '../../conductor/night-record.ts'
+import type { PublicCount } from '../../conductor/public-count.ts'
 import type { NightReport } from '../../conductor/report/gather.ts'
 import type { Tick } from '../../conductor/tick.ts'
 import { openGround } from '../../local/broker.ts'
@@ -330,6 +331,39 @@ to = ["all@example.org"]
       assert.match(readFileSync(page ?? '', 'utf8'), /Complete: each of [\d,]+ occurrences/)
     })
 
+    await t.test('it tells the sizes of all archived packets', async () => {
+      const { sizes } = JSON.parse((await conductor('report', '--json')).out) as NightReport
+      const ground = await openGround(home, at)
+      const archive = await ground.bucket('alert_avro_bucket')
+      const each: number[] = []
+      for await (const { size } of archive.list('')) each.push(size)
+      await ground.close()
+      each.sort((a, b) => a - b)
+      assert.equal(sizes?.packets, each.length)
+      assert.deepEqual([sizes.min, sizes.max], [each[0], each.at(-1)])
+      assert.equal(
+        sizes.bytes,
+        each.reduce((sum, size) => sum + size, 0),
+      )
+      assert.equal(
+        sizes.histogram.counts.reduce((sum, n) => sum + n, 0),
+        each.length,
+      )
+    })
+
+    await t.test('held against a public archive of none, all of it is ours alone', async () => {
+      const empty = join(dir, 'public.tar')
+      writeFileSync(empty, new Uint8Array(1024))
+      const { out, status } = await conductor('compare', '--archive', empty, '--json')
+      assert.equal(status, 0, out)
+      const { difference } = JSON.parse(out) as PublicCount
+      assert.deepEqual([difference?.archived, difference?.missing.count], [0, 0])
+      assert.ok((difference?.extra.count ?? 0) > 0)
+      const report = JSON.parse((await conductor('report', '--json')).out) as NightReport
+      assert.deepEqual(report.publicCount?.difference, difference)
+      assert.equal(report.state, 'complete')
+    })
+
     await t.test('watch shows a night line by line, and returns when it has ended', async () => {
       const { out, status } = await conductor('watch')
       assert.equal(status, 0)
@@ -362,13 +396,18 @@ to = ["all@example.org"]
         assert.match(dom, /<h1>ZTF 2026-11-21<\/h1>/)
         assert.match(dom, /<figure><img /)
         for (const heading of [
-          ...['Over the night', 'What became of them', 'How long it took', 'Where they lie'],
-          ...['Candidates', 'Dead letters', 'The proof'],
+          ...['Over the night', 'What became of them', 'How long it took', 'How large they were'],
+          ...['Where they lie', 'Candidates', 'Dead letters', 'The proof'],
         ]) {
           const [, section = ''] = dom.split(`<h2>${heading}</h2>`)
           assert.match(section.slice(0, 400), /<svg |<table>|<img |[0-9a-f]{64}/, heading)
         }
         assert.match(dom, /<li><b>\$[\d.]+<\/b>/)
+        assert.match(dom, /<rect [^>]*height="[1-9]/)
+        assert.match(
+          dom,
+          /<h3>What the survey published<\/h3><p>[\d,]+ alerts in [^<]+: 0 there and/,
+        )
       },
     )
   },

@@ -6,7 +6,9 @@ import { duckdb } from '../../conductor/report/dialect.ts'
 import { gatherReport, type NightReport } from '../../conductor/report/gather.ts'
 import { duration } from '../../conductor/report/markup.ts'
 import { reportPage } from '../../conductor/report/page.ts'
+import type { PublicCount } from '../../conductor/public-count.ts'
 import { histogramQuantile } from '../../conductor/report/quantile.ts'
+import { packetSizes } from '../../conductor/report/sizes.ts'
 import { project } from '../../conductor/report/sky-chart.ts'
 
 const report: NightReport = {
@@ -90,6 +92,51 @@ test('the page loads nothing and runs nothing: what came over the network stays 
   assert.doesNotMatch(page, /(src|href)="https?:/)
 })
 
+test('sizes are exact, and a few giants do not press the others into one bar', () => {
+  const sizes = Uint32Array.from({ length: 1000 }, (_, i) => 70_000 + ((i * 37) % 1000))
+  sizes[500] = 9_000_000
+  const found = packetSizes(sizes, true)
+  assert.ok(found)
+  assert.deepEqual([found.packets, found.min, found.max], [1000, 70_000, 9_000_000])
+  assert.ok(found.median >= 70_498 && found.median <= 70_501, String(found.median))
+  assert.ok(found.p99 >= 70_988 && found.p99 <= 70_991, String(found.p99))
+  const { counts, step } = found.histogram
+  assert.ok(counts.length > 10 && counts.length <= 31, String(counts.length))
+  assert.equal(step, 50)
+  assert.equal(
+    counts.reduce((sum, n) => sum + n, 0),
+    1000,
+  )
+  assert.equal(packetSizes(new Uint32Array(0), true), undefined)
+  const one = packetSizes(Uint32Array.of(5), true)
+  assert.deepEqual([one?.min, one?.median, one?.p99, one?.max], [5, 5, 5, 5])
+  const page = reportPage({ ...report, sizes: found })
+  assert.match(page, /<td class="n">70 kB<\/td><td class="n">70.5 kB<\/td>/)
+  assert.match(page, /<td class="n">9 MB<\/td>/)
+  assert.match(reportPage({ ...report, sizes: { ...found, all: false } }), /The first 1,000 of/)
+  assert.match(reportPage(report), /No packet of this night is in the archive/)
+})
+
+test('the page tells what the public archive has and we have not, as text', () => {
+  const publicCount: PublicCount = {
+    ...{ archive: 'https://example.org/<b>.tar.gz', of: 'ab', state: 'compared' },
+    ...{ at: report.at, tries: 1, reads: 1 },
+    difference: {
+      ...{ archived: 1001, ours: 1000, extra: { count: 0, candids: [] } },
+      missing: { count: 90, candids: ['2752190653015010019'] },
+      unreadable: { count: 0, names: [] },
+    },
+  }
+  const page = reportPage({ ...report, publicCount })
+  assert.match(
+    page,
+    /1,001 alerts in https:\/\/example.org\/&lt;b&gt;.tar.gz, 1,000 with us: 90 there/,
+  )
+  assert.match(page, /There and not with us: 2752190653015010019, and 89 more</)
+  assert.doesNotMatch(page, /With us and not there/)
+  assert.match(page, /Complete: each of/, 'it decides nothing')
+})
+
 test('a quantile of logarithmic bins is within 2 % of the true one', () => {
   const bins = new Map<number, number>()
   for (let value = 1; value <= 10_000; value++) {
@@ -136,6 +183,7 @@ test('a night of which no packet could be read has a report all the same', async
     ),
     proof: report.proof,
     candidates: async () => [],
+    sizes: async () => undefined,
     now: new Date(report.at),
   })
   assert.deepEqual([gathered.latencies, gathered.sky.pixels], [[], []])

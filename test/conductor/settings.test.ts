@@ -41,6 +41,18 @@ test('every fault of [conductor] is told at once, and no webhook is repeated', (
   )
 })
 
+test('[conductor.public] is a URL that tells the nights apart', () => {
+  const archive = 'https://example.org/ztf_public_{night}.tar.gz'
+  assert.equal(parse({ public: { archive } }).publicArchive, archive)
+  for (const wrong of ['https://example.org/ztf_public.tar.gz', 'ztf_public_{night}.tar.gz']) {
+    assert.throws(
+      () => parse({ public: { archive: wrong } }),
+      /conductor\.public\.archive: .*\{night\}/,
+    )
+  }
+  assert.throws(() => parse({ public: {} }), /conductor\.public\.archive/)
+})
+
 const mail = { host: 'smtp.example.org', from: 'night@example.org', to: ['all@example.org'] }
 
 test('[conductor.mail] takes the port that its kind of TLS has, and secrets by reference', () => {
