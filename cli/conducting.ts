@@ -9,6 +9,7 @@ import { topicsOfStream } from '../consumer/config.ts'
 import { NightjarError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { nightAt, nightOfTopic, parseNight, type Night } from '../core/night.ts'
+import { hasEndedHere, processHere } from '../local/alive.ts'
 import { environmentOf, type CloudOptions } from './cloud.ts'
 import { createHands } from './conductor-hands.ts'
 import { loadConductor } from './config.ts'
@@ -56,6 +57,7 @@ export async function withConductor<T>(
     const { rules, summary } = settings
     const { store } = place
     const now = (): number => world.now().getTime()
+    const name = processHere()
     const notices = createNotices({
       ...{ store, log, now },
       channels: openChannels(settings, world.env),
@@ -70,6 +72,10 @@ export async function withConductor<T>(
       options: {
         ...{ survey, night, store, hands, rules, log },
         owner: `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,
+        ...(options.cloud !== true &&
+          name !== undefined && {
+            process: { name, hasEnded: hasEndedHere },
+          }),
         now,
       },
     })

@@ -84,8 +84,8 @@ export interface NightRecord {
   alarms: string[]
   /** Actions decided and not known to be done. */
   pending: Action[]
-  /** Who may act, and until when. */
-  lease: { owner: string; until: number } | null
+  /** Who may act, and until when; and the process that is, where one machine can tell that it died. */
+  lease: { owner: string; until: number; process?: string } | null
   /** The latest transitions, oldest first. */
   history: Transition[]
 }

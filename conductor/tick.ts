@@ -33,6 +33,8 @@ export interface TickOptions {
   log: Log
   /** Tells this conductor from every other, and one run of it from the next. */
   owner: string
+  /** The process of this conductor, and whether another has surely ended; absent where nobody can tell. */
+  process?: { name: string; hasEnded(name: string): boolean }
   /** A person ends the night: wait neither for dawn nor for stillness. */
   hasten?: boolean
   now(): number
@@ -114,7 +116,10 @@ export async function tick(options: TickOptions): Promise<Tick> {
     record = next
     return true
   }
-  const lease = (): NightRecord['lease'] => ({ owner, until: now() + leaseMs })
+  const lease = (): NightRecord['lease'] => ({
+    ...{ owner, until: now() + leaseMs },
+    ...(options.process && { process: options.process.name }),
+  })
   const done: Action[] = []
   const lost = (): Tick => ({
     outcome: 'lost',
@@ -124,8 +129,7 @@ export async function tick(options: TickOptions): Promise<Tick> {
     left: record.pending,
   })
 
-  const held = record.lease !== null && record.lease.owner !== owner && record.lease.until > now()
-  if (held || !(await remember({ ...record, lease: lease() }))) return lost()
+  if (isHeld(record, options) || !(await remember({ ...record, lease: lease() }))) return lost()
 
   const seen = await hands.observe(record, { audit: wantsAudit(record, now(), rules) })
   const before = record.state
@@ -153,6 +157,12 @@ export async function tick(options: TickOptions): Promise<Tick> {
   }
   if (!(await remember({ ...record, lease: null }))) return lost()
   return { outcome: 'done', record, why: decided.why, done, left: record.pending }
+}
+
+/** Another conductor holds the night, and is not known to be dead. */
+function isHeld({ lease }: NightRecord, options: TickOptions): boolean {
+  if (lease === null || lease.owner === options.owner || lease.until <= options.now()) return false
+  return lease.process === undefined || options.process?.hasEnded(lease.process) !== true
 }
 
 /** What an action makes pointless that an earlier tick decided and did not come to do. */

@@ -2,7 +2,7 @@
  * A process as a number that no later process has: its pid, and when it began. The pid alone comes
  * back: after a restart of the machine, and in a container at once.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 
 const pids = 2 ** 22
 
@@ -28,6 +28,32 @@ export function isAlive(mark: number): boolean {
   const start = startOf(pid)
   // Where the system does not tell, a living pid is taken for the process.
   return start === 0 || markOf(pid, start) === mark
+}
+
+/**
+ * This process, told from those of other kernels and other containers by the boot of the one and the
+ * process ids of the other; undefined where the system does not tell.
+ */
+export function processHere(): string | undefined {
+  const where = whereProcessesAre()
+  return where && `${where} ${processMark()}`
+}
+
+/** True only where that process was one of ours, here, since the machine has started, and is no more. */
+export function hasEndedHere(process: string): boolean {
+  const where = whereProcessesAre()
+  if (where === undefined || !process.startsWith(`${where} `)) return false
+  const mark = Number(process.slice(where.length + 1))
+  return Number.isSafeInteger(mark) && mark > 0 && !isAlive(mark)
+}
+
+function whereProcessesAre(): string | undefined {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+    return `${boot} ${readlinkSync('/proc/self/ns/pid')}`
+  } catch {
+    return undefined
+  }
 }
 
 /** When a process began, in ticks of the system's own; 0 where it does not tell. */
