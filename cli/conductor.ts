@@ -148,7 +148,7 @@ of the home. The exit status is 0 only if the night ended as complete or no_aler
 const compareHelp = `
 An alert is told by its candid. What came of it lies beside the night's report, which is stated anew with it,
 and decides nothing: the night's close rests on its proof. The exit status is 1 where the archive has an alert
-that we have not, or is not there yet.
+that we have not, is not there yet, or cannot be read.
 
 Examples:
   $ nightjar conductor compare --night 20261121 --archive 'https://ztf.uw.edu/alerts/public/ztf_public_{night}.tar.gz'

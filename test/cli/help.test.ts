@@ -501,6 +501,7 @@ Commands:
   watch [options]    Show the night as it goes, until it has ended or Ctrl-C.
   status [options]   Show how the night stands. Decides and does nothing.
   report [options]   Say where the night's report is: a page for a browser, and JSON.
+  compare [options]  Hold the night against what its survey published of it, alert by alert.
   history [options]  Show how the night went: each transition, when and why.
 
 What it knows of a night is one object in the broker-files bucket. Any tick may be killed and the next
@@ -603,6 +604,23 @@ Say where the night's report is: a page for a browser, and JSON.
 Options:
 ${nightOptions}  --json                   print the report itself as JSON
   -h, --help               display help for command
+`,
+  'conductor compare': `Usage: nightjar conductor compare [options]
+
+Hold the night against what its survey published of it, alert by alert.
+
+Options:
+${nightOptions}  --archive <where>        URL or file of the tar archive; [conductor.public] if absent
+  --json                   print what differs as JSON
+  -h, --help               display help for command
+
+An alert is told by its candid. What came of it lies beside the night's report, which is stated anew with it,
+and decides nothing: the night's close rests on its proof. The exit status is 1 where the archive has an alert
+that we have not, is not there yet, or cannot be read.
+
+Examples:
+  $ nightjar conductor compare --night 20261121 --archive 'https://ztf.uw.edu/alerts/public/ztf_public_{night}.tar.gz'
+  $ nightjar conductor compare --night 20261121 --json | jq -r '.difference.missing.candids[]'
 `,
   'conductor history': `Usage: nightjar conductor history [options]
 
