@@ -1,9 +1,9 @@
 /** `nightjar events listen` and `watch`: print events, and lines of logs, as they come. */
 import { Command, Option } from 'commander'
 
-import { logLevels } from '../control/event.ts'
+import { logLevels, type ControlEvent } from '../control/event.ts'
 import { propertySelector } from '../control/selector/properties.ts'
-import { NightjarError, sentenceOf } from '../core/errors.ts'
+import { sentenceOf, type NightjarError } from '../core/errors.ts'
 import { withCloud } from './cloud.ts'
 import { parseDuration } from './duration.ts'
 import { withHome } from './embedded.ts'
@@ -102,29 +102,22 @@ async function listen(world: World, name: string, options: ListenOptions): Promi
     if (queue) await system.createDequeuer(exchange, name, select)
     else await system.createReceiver(exchange, name, select)
     world.err(`listening on ${queue ? 'queue' : 'topic'} ${name}\n`)
-    let closing: Promise<void> | undefined
-    // Whoever waits is let go; an event that is being taken is still handed over.
-    const stop = (): void => void (closing = system.close())
-    world.signal.addEventListener('abort', stop, { once: true })
+    const enough = new AbortController()
+    const idle = timeout === undefined ? undefined : setTimeout(() => enough.abort(), timeout)
+    function onEvent(event: ControlEvent): void {
+      count++
+      world.out(`${(json ? eventJson : eventLine)(event)}\n`)
+      if (once) enough.abort()
+      idle?.refresh()
+    }
+    const onFault = (error: NightjarError): void =>
+      world.err(`note: ${visible(sentenceOf(error))}\n`)
     try {
-      while (!world.signal.aborted) {
-        const event = await system.receiveEvent(name, timeout).catch(told)
-        if (event === undefined) continue
-        if (event === null) break
-        count++
-        world.out(`${(json ? eventJson : eventLine)(event)}\n`)
-        if (once) break
-      }
+      const signal = AbortSignal.any([world.signal, enough.signal])
+      await system.receiveEvents(name, { onEvent, onFault }, signal)
     } finally {
-      world.signal.removeEventListener('abort', stop)
-      await closing
+      clearTimeout(idle)
     }
   })
   if (count === 0 && (once || timeout !== undefined)) world.exit(1)
-
-  /** A message that is no event is consumed: say so, and go on. */
-  function told(error: unknown): undefined {
-    if (!(error instanceof NightjarError && error.code === 'input_invalid')) throw error
-    world.err(`note: ${visible(sentenceOf(error))}\n`)
-  }
 }

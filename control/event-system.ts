@@ -7,6 +7,7 @@ import {
   openReceiver,
   openTransmitter,
   type EventConsumer,
+  type EventHandlers,
   type EventSender,
   type Exchange,
 } from './exchange.ts'
@@ -18,6 +19,7 @@ export interface EventSystem {
   createDequeuer(exchange: Exchange, queue: string, selector?: string): Promise<void>
   publishEvent(name: string, event: ControlEvent): Promise<void>
   receiveEvent(name: string, timeoutMs?: number): Promise<ControlEvent | null>
+  receiveEvents(name: string, handlers: EventHandlers, signal: AbortSignal): Promise<void>
   /** Who makes the next event: the process, and a number from 0 that no other in it has. */
   createOriginatorId(): LocationId
   close(): Promise<void>
@@ -75,6 +77,8 @@ export function createEventSystem(place: { hostname: string; processId: number }
     publishEvent: async (name, event) => (await registered(senders, name)).publishEvent(event),
     receiveEvent: async (name, timeoutMs) =>
       (await registered(consumers, name)).receiveEvent(timeoutMs),
+    receiveEvents: async (name, handlers, signal) =>
+      (await registered(consumers, name)).receiveEvents(handlers, signal),
     createOriginatorId: () => ({ ...place, localId: localId++ }),
     async close() {
       const opened = await Promise.allSettled([...consumers.values(), ...senders.values()])

@@ -5,7 +5,6 @@
  * one that was being handed over, never lose another.
  */
 import { randomUUID } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
 
 import { NightjarError } from '../core/errors.ts'
 import type { Delivery, Subscription, Topic } from '../core/ports.ts'
@@ -41,7 +40,16 @@ export interface EventConsumer {
    * Throws `input_invalid` for a message that is no event; it is consumed.
    */
   receiveEvent(timeoutMs?: number): Promise<ControlEvent | null>
+  /** Hand over event after event until the signal fires: one is acked when it was handed over. */
+  receiveEvents(handlers: EventHandlers, signal: AbortSignal): Promise<void>
   close(): Promise<void>
+}
+
+export interface EventHandlers {
+  /** Throwing leaves the event where it is. */
+  onEvent(event: ControlEvent): void
+  /** A message that is no event; it is consumed. */
+  onFault(error: NightjarError): void
 }
 
 /** Send events to a topic. */
@@ -103,9 +111,6 @@ function selection(text: string): Selects {
   return (event) => selector.selects(filterableOf(event))
 }
 
-/** How long a dequeuer waits for its turn where another of this machine has it. */
-const turnMs = 20
-
 /** How many events back a repeated one is known again. */
 const maxSeen = 1000
 
@@ -124,56 +129,75 @@ function consumerOf(
     if (seen.size > maxSeen && oldest !== undefined) seen.delete(oldest)
   }
 
-  async function next(timeoutMs: number): Promise<ControlEvent | null> {
-    const taken = new AbortController()
-    const signals = [closing.signal, taken.signal]
-    if (timeoutMs >= 0) signals.push(AbortSignal.timeout(timeoutMs))
-    const signal = AbortSignal.any(signals)
-    let result: { event: ControlEvent } | { fault: unknown } | undefined
-
+  async function each({ onEvent, onFault }: EventHandlers, wanted: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([closing.signal, wanted])
     async function handle(delivery: Delivery): Promise<void> {
       if (seen.has(delivery.id)) return
-      if (result !== undefined || signal.aborted) throw leftForLater()
-      try {
-        const event = eventOfMessage(delivery)
-        if (!selects(event)) {
-          if (unselected === 'drop') return
-          throw leftForLater()
-        }
-        result = { event }
-      } catch (error) {
-        if (error instanceof NightjarError && error.code === 'source_failed') throw error
-        result = { fault: error }
+      if (signal.aborted) throw leftForLater()
+      const event = readEvent(delivery, onFault)
+      if (event !== undefined) {
+        if (selects(event)) onEvent(event)
+        else if (unselected === 'leave') throw leftForLater()
+        else return
       }
       remember(delivery.id)
+    }
+    if (!signal.aborted) await subscription.receive(handle, { signal, maxMessages: 1 })
+  }
+
+  async function next(timeoutMs: number): Promise<ControlEvent | null> {
+    const taken = new AbortController()
+    const signals = [taken.signal]
+    if (timeoutMs >= 0) signals.push(AbortSignal.timeout(timeoutMs))
+    let result: { event: ControlEvent } | { fault: NightjarError } | undefined
+    function take(found: { event: ControlEvent } | { fault: NightjarError }): void {
+      result = found
       taken.abort()
     }
-
-    while (result === undefined && !signal.aborted) {
-      try {
-        await subscription.receive(handle, { signal, maxMessages: 1 })
-      } catch (error) {
-        if (!(error instanceof NightjarError && error.code === 'home_busy')) throw error
-        await pause(turnMs, undefined, { signal }).catch(() => {})
-      }
+    const handlers = {
+      onEvent: (event: ControlEvent) => take({ event }),
+      onFault: (fault: NightjarError) => take({ fault }),
     }
-    if (result === undefined) return null
-    if ('fault' in result) throw result.fault
-    return result.event
+    await each(handlers, AbortSignal.any(signals))
+    return resultOf(result)
+  }
+
+  function inTurn<Done>(work: () => Promise<Done>): Promise<Done> {
+    const turn = last.then(work)
+    last = turn.catch(() => {})
+    return turn
   }
 
   return {
-    receiveEvent(timeoutMs = -1) {
-      const turn = last.then(() => next(timeoutMs))
-      last = turn.catch(() => {})
-      return turn
-    },
+    receiveEvent: (timeoutMs = -1) => inTurn(() => next(timeoutMs)),
+    receiveEvents: (handlers, signal) => inTurn(() => each(handlers, signal)),
     async close() {
       closing.abort()
       await last
       await subscription.close()
     },
   }
+}
+
+function readEvent(
+  delivery: Delivery,
+  onFault: EventHandlers['onFault'],
+): ControlEvent | undefined {
+  try {
+    return eventOfMessage(delivery)
+  } catch (error) {
+    if (!(error instanceof NightjarError && error.code === 'input_invalid')) throw error
+    onFault(error)
+    return undefined
+  }
+}
+
+function resultOf(
+  result: { event: ControlEvent } | { fault: NightjarError } | undefined,
+): ControlEvent | null {
+  if (result === undefined) return null
+  if ('fault' in result) throw result.fault
+  return result.event
 }
 
 const leftForLater = (): NightjarError =>

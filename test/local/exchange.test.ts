@@ -51,3 +51,21 @@ test('L14: a queue that nobody takes from is destroyed, with what it kept, and m
   const kept = await waiting
   assert.equal(kept && propertyValue(kept.payload, 'n'), 3)
 })
+
+test('L11: a dequeuer that waits for what its selector chooses keeps nobody else from the queue', async (t) => {
+  const home = await openHome()
+  t.after(() => home.remove())
+  const exchange = { ...openExchange({ topics: home.topics, at }), nowNs: () => 1n }
+  const left = await openDequeuer(exchange, 'shared', "camera = 'left'")
+  const right = await openDequeuer(exchange, 'shared', "camera = 'right'")
+  const waiting = left.receiveEvent()
+  const enqueuer = await openEnqueuer(exchange, 'shared')
+  const send = (camera: string) =>
+    enqueuer.publishEvent(createEvent({ filterable: propertySet({ camera }), nowNs: 1n }))
+  await send('right')
+  const found = await right.receiveEvent(30_000)
+  assert.equal(found && propertyValue(found.header, 'camera'), 'right')
+  await send('left')
+  const last = await waiting
+  assert.equal(last && propertyValue(last.header, 'camera'), 'left')
+})
