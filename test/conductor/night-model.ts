@@ -22,6 +22,16 @@ export interface Closing {
   owed: number
 }
 
+/** Of each partition, of each offset: whether. A late dump has 90,000, and every tick looks at all. */
+type Marks = boolean[][]
+
+const isMarked = (marks: Marks | undefined, partition: number, offset: number): boolean =>
+  marks?.[partition]?.[offset] === true
+
+function mark(marks: Marks | undefined, partition: number, offset: number): void {
+  if (marks !== undefined) (marks[partition] ??= [])[offset] = true
+}
+
 export interface World {
   now: number
   /** `null`: no topic. */
@@ -32,12 +42,12 @@ export interface World {
   committed: number[]
   attached: boolean
   dead: Set<string>
-  /** Occurrences `partition/offset` that a stage has accounted for. */
-  processed: Map<string, Set<string>>
+  /** Occurrences that a stage has accounted for. */
+  processed: Map<string, Marks>
   /** What a stage has swallowed without a word: only a replay brings it back. */
-  swallowed: Map<string, Set<string>>
+  swallowed: Map<string, Marks>
   /** Occurrences that retention deleted before the consumer came: nobody ever has them. */
-  lost: Set<string>
+  lost: Marks
   store: Store
   closings: Closing[]
   acts: string[]
@@ -58,9 +68,9 @@ export function createWorld(now: number): World {
     committed: [0, 0],
     attached: false,
     dead: new Set(),
-    processed: new Map(stageNames.map((name) => [name, new Set()])),
-    swallowed: new Map(stageNames.map((name) => [name, new Set()])),
-    lost: new Set(),
+    processed: new Map(stageNames.map((name) => [name, []])),
+    swallowed: new Map(stageNames.map((name) => [name, []])),
+    lost: [],
     store: memoryStore(),
     closings: [],
     acts: [],
@@ -85,7 +95,7 @@ export function work(world: World, loses = 0): void {
   if (world.consumer === 'running' && world.reachable && highs !== null) {
     for (const [partition, low] of world.lows.entries()) {
       for (let offset = world.committed[partition] ?? 0; offset < low; offset++) {
-        world.lost.add(`${partition}/${offset}`)
+        mark(world.lost, partition, offset)
       }
     }
     world.committed = highs.map((high, partition) =>
@@ -96,22 +106,16 @@ export function work(world: World, loses = 0): void {
   let left = loses
   for (const name of stageNames) {
     if (world.dead.has(name)) continue
-    for (const occurrence of occurrences(world)) {
-      if (world.lost.has(occurrence)) continue
-      const done = world.processed.get(name)
-      const gone = world.swallowed.get(name)
-      if (done?.has(occurrence) === true || gone?.has(occurrence) === true) continue
-      if (left-- > 0) gone?.add(occurrence)
-      else done?.add(occurrence)
+    const done = world.processed.get(name)
+    const gone = world.swallowed.get(name)
+    for (const [partition, received] of world.committed.entries()) {
+      for (let offset = 0; offset < received; offset++) {
+        if (isMarked(world.lost, partition, offset)) continue
+        if (isMarked(done, partition, offset) || isMarked(gone, partition, offset)) continue
+        mark(left-- > 0 ? gone : done, partition, offset)
+      }
     }
   }
-}
-
-/** Every occurrence that was ever received. */
-function occurrences(world: World): string[] {
-  return world.committed.flatMap((high, partition) =>
-    Array.from({ length: high }, (_, offset) => `${partition}/${offset}`),
-  )
 }
 
 /** How many occurrences below the given ends, or below all that exist, some stage does not account for. */
@@ -120,9 +124,10 @@ export function owed(world: World, ends: readonly Ends[] = endsOf(world)): numbe
   for (const [partition, received] of world.committed.entries()) {
     const end = ends.find((each) => each.partition === partition)
     const reached = Math.max(Number(end?.high ?? 0), received)
-    for (let offset = 0; offset < reached; offset++) {
-      for (const name of stageNames) {
-        if (world.processed.get(name)?.has(`${partition}/${offset}`) !== true) count++
+    for (const name of stageNames) {
+      const done = world.processed.get(name)
+      for (let offset = 0; offset < reached; offset++) {
+        if (!isMarked(done, partition, offset)) count++
       }
     }
   }
@@ -177,7 +182,7 @@ function act(world: World, action: Action, owedWhenSeen: number): void {
       world.consumer = 'stopped'
       break
     case 'replay_missing':
-      for (const gone of world.swallowed.values()) gone.clear()
+      for (const gone of world.swallowed.values()) gone.length = 0
       break
     case 'close':
       world.closings.push({ state: action.state, at: world.now, owed: owedWhenSeen })
