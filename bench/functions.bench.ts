@@ -149,6 +149,7 @@ async function cpuOf(events: readonly string[], make: () => Promise<StageHandler
 let current = services()
 
 const world = () => ({
+  at,
   topic: async (word: string) => current.topicOf(word),
   bucket: async () => current.store,
   table: async () => current.table,

@@ -10,7 +10,15 @@ import { readLedgerSets } from '../conductor/ledger-sets.ts'
 import { knownNights } from '../conductor/nights.ts'
 import type { Environment } from '../core/environment.ts'
 import { NightjarError } from '../core/errors.ts'
-import { readersOf, stages, stagesOf, type Stage, type StageReader } from '../core/pipeline.ts'
+import {
+  filterReadersOf,
+  readersOf,
+  stageNamed,
+  stagesOf,
+  type AnyReader,
+  type FilterReader,
+  type StageReader,
+} from '../core/pipeline.ts'
 import type { Table } from '../core/ports.ts'
 import { startReaders, type Reader, type Running } from '../local/broker.ts'
 import { auditOf, formatAudit } from './audit.ts'
@@ -47,13 +55,17 @@ export async function runCloudSession(
   const metrics = options.metrics ? await serveMetrics(options.metrics, plain) : noMetrics
   const log = metrics.counted(plain)
   const environment = environmentOf(world, options)
-  const wanted = readersWanted(environment, options.stages)
-  const names = wanted.flatMap((reader) => reader.stages)
+  const named = readersWanted(environment, options.stages)
   const ground = await openCloud(world, environment, options)
   let running: Running | undefined
   try {
     const emulated = environment.emulators.pubsub !== undefined
-    const needsTable = names.some((name) => (stages[name] as Stage).table !== undefined)
+    const filters = options.stages === undefined ? await filterReaders(ground) : []
+    const wanted: AnyReader[] = [...named, ...filters]
+    const names = wanted.flatMap((reader): readonly string[] => reader.stages)
+    const needsTable = named.some((reader) =>
+      reader.stages.some((stage) => stageNamed(stage).table !== undefined),
+    )
     const table = needsTable || emulated || options.once === true ? await ground.table() : undefined
     const readers = await sharedReaders(ground, wanted, log, world.env, table)
     // In the cloud a BigQuery subscription lands the ledger; an emulator has no such thing.
@@ -114,6 +126,15 @@ export async function runCloudIntake(
     await ground.close()
     await metrics.close()
   }
+}
+
+/** The readers of the named filters that an instance was deployed with. */
+async function filterReaders(ground: CloudGround): Promise<FilterReader[]> {
+  const found: FilterReader[] = []
+  for (const reader of filterReadersOf(ground.at.survey)) {
+    if (await ground.hasReader(reader)) found.push(reader)
+  }
+  return found
 }
 
 /** Readers that tell when none of them has anything to do. */

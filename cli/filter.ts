@@ -1,12 +1,14 @@
 /** `nightjar filter`: try a filter on the nights that are stored, and let it run as a stream of its own. */
 import { Command, Option } from 'commander'
 
+import type { CloudGround } from '../cloud/ground.ts'
 import { departuresOf } from '../control/selector/departures.ts'
 import { selectorSql, type Dialect } from '../control/selector/sql.ts'
 import { NightjarError } from '../core/errors.ts'
 import { beginStage } from '../core/late-stage.ts'
-import { datasetName, topicName, type Survey } from '../core/names.ts'
-import { filterStages } from '../core/pipeline.ts'
+import { datasetName, roleName, topicName, type Survey } from '../core/names.ts'
+import { filterReadersOf, filterStages, type FilterStage } from '../core/pipeline.ts'
+import type { Store } from '../core/ports.ts'
 import type { Column } from '../core/row.ts'
 import { alertFilter, type AlertFilter } from '../functions/filter/alert-filter.ts'
 import { filterAccounts } from '../functions/filter/account.ts'
@@ -21,12 +23,13 @@ import {
   removeFilter,
   type NamedFilter,
 } from '../functions/filter/registry.ts'
-import { openGround, openKnownGround, type Ground } from '../local/broker.ts'
+import { openGround } from '../local/broker.ts'
 import { describeTable } from '../local/describe.ts'
 import { homeAt } from '../local/home.ts'
 import { environmentOf, openCloud, withCloud, type CloudOptions } from './cloud.ts'
 import { openHomeQueries } from './door.ts'
 import { instanceOf, withHome, type HomeOptions } from './embedded.ts'
+import { openPlace, type Place } from './place.ts'
 import { defaultMaxBytes, parseBytes, toJson } from './query.ts'
 import { formatBytes, formatCount, formatTable } from './text-table.ts'
 import type { World } from './world.ts'
@@ -41,7 +44,7 @@ interface TestOptions extends HomeOptions, CloudOptions {
   json?: boolean
 }
 
-interface JsonOptions extends HomeOptions {
+interface JsonOptions extends HomeOptions, CloudOptions {
   json?: boolean
 }
 
@@ -118,36 +121,84 @@ function addCommand(world: World): Command {
     )
     .argument('<name>', 'letters, digits, underscores')
     .argument('<selector>', "such as 'rb > 0.65 AND ndet > 2'")
-  return withHome(command, world).action(
-    async (name: string, text: string, options: HomeOptions) => {
-      checkFilterName(name)
-      const at = instanceOf(options)
-      const made = alertFilter(text, at.survey)
-      warn(world, made)
-      const stage = made.onFits ? 'filter_fits' : 'filter'
-      const ground = await openGround(options.home, at)
-      try {
-        // First what the alerts will wait in, then what has them judged.
-        await ground.topic(`filter_${name}`)
-        await ground.subscription(filterStages[stage], stage)
-        const files = await store(ground)
-        const filter = await addFilter(files, name, text, world.now())
-        await beginStage(files, stage, world.now())
-        const { version } = filter.versions.at(-1) ?? { version: 0 }
-        world.out(`${name}, version ${version}, publishes on ${topicName(at, `filter_${name}`)}\n`)
-      } finally {
-        await ground.close()
-      }
-    },
-  )
+  return withCloud(withHome(command, world))
+    .addHelpText(
+      'after',
+      `
+With --cloud it runs in the functions of an instance that was deployed with \`filters = true\`: it makes
+the topic, and lets the function publish there. docs/deploy.md says what that costs.
+
+Examples:
+  $ nightjar filter add virgo 'rb > 0.65 AND cone(188.7, 12.4, 5)'
+  $ nightjar filter add virgo 'rb > 0.8 AND cone(188.7, 12.4, 5)' --cloud --project my-project`,
+    )
+    .action((name: string, text: string, options: HomeOptions & CloudOptions) =>
+      add(world, name, text, options),
+    )
+}
+
+async function add(
+  world: World,
+  name: string,
+  text: string,
+  options: HomeOptions & CloudOptions,
+): Promise<void> {
+  checkFilterName(name)
+  const at = options.cloud === true ? environmentOf(world, options).at : instanceOf(options)
+  const made = alertFilter(text, at.survey)
+  warn(world, made)
+  const stage = made.onFits ? 'filter_fits' : 'filter'
+  const ground =
+    options.cloud === true
+      ? await openCloud(world, environmentOf(world, options), options)
+      : await openGround(options.home, at)
+  try {
+    // First what the alerts will wait in, then what has them judged.
+    if ('hasReader' in ground) await prepareCloud(ground, name, stage)
+    else {
+      await ground.topic(`filter_${name}`)
+      await ground.subscription(filterStages[stage], stage)
+    }
+    const files = await ground.bucket('broker_files')
+    const filter = await addFilter(files, name, text, world.now())
+    await beginStage(files, stage, world.now())
+    const { version } = filter.versions.at(-1) ?? { version: 0 }
+    world.out(`${name}, version ${version}, publishes on ${topicName(at, `filter_${name}`)}\n`)
+    if (options.cloud === true) {
+      const role = `projects/${at.project}/roles/${roleName(at, 'subscriber')}`
+      world.err(`to let others attach subscriptions to it, grant them ${role} on the topic\n`)
+    }
+  } finally {
+    await ground.close()
+  }
+}
+
+/** Make the topic of a filter in an instance. Throws `config_invalid` where nothing would judge by it. */
+async function prepareCloud(ground: CloudGround, name: string, stage: FilterStage): Promise<void> {
+  const { survey } = ground.at
+  const reader = filterReadersOf(survey).find(({ stages }) => stages.includes(stage))
+  if (reader === undefined) {
+    throw new NightjarError(
+      'config_invalid',
+      `Cannot add filter "${name}": ${survey} has no fits that it could judge`,
+    )
+  }
+  if (!(await ground.hasReader(reader))) {
+    throw new NightjarError(
+      'config_invalid',
+      `Cannot add filter "${name}" in project "${ground.at.project}": the instance was deployed without ` +
+        'filters; set "filters = true" in its deployment and deploy it again',
+    )
+  }
+  await ground.makeFilterTopic(name, reader)
 }
 
 function listCommand(world: World): Command {
   const command = new Command('list')
     .description('List the filters that run.')
     .option('--json', 'print JSON, removed filters among them')
-  return withHome(command, world).action(async (options: JsonOptions) => {
-    const filters = await withGround(options, async (ground) => listFilters(await store(ground)))
+  return withCloud(withHome(command, world)).action(async (options: JsonOptions) => {
+    const filters = await withFiles(world, options, listFilters)
     if (options.json === true) return world.out(`${toJson(filters)}\n`)
     const live = filters.filter(({ removed }) => removed === undefined)
     if (live.length === 0) return world.err('no filters; "nightjar filter add" makes one\n')
@@ -171,16 +222,10 @@ function showCommand(world: World): Command {
     )
     .argument('<name>')
     .option('--json', 'print JSON')
-  return withHome(command, world).action(async (name: string, options: JsonOptions) => {
-    const { filter, accounts } = await withGround(options, async (ground) => {
-      const files = await store(ground)
-      const queries = await openHomeQueries(ground)
-      try {
-        const accounts = await filterAccounts(queries.query, files)
-        return { filter: await known(files, name), accounts }
-      } finally {
-        await queries.close()
-      }
+  return withCloud(withHome(command, world)).action(async (name: string, options: JsonOptions) => {
+    const { filter, accounts } = await withFiles(world, options, async (files, { query }) => {
+      const filter = await known(files, name)
+      return { filter, accounts: await filterAccounts(query, files) }
     })
     const own = accounts.filter((account) => account.name === name)
     if (options.json === true) return world.out(`${toJson({ ...filter, accounts: own })}\n`)
@@ -199,12 +244,12 @@ function removeCommand(world: World): Command {
   const command = new Command('remove')
     .description('Stop a filter. Its topic, and its versions, stay.')
     .argument('<name>')
-  return withHome(command, world).action(async (name: string, options: HomeOptions) => {
-    await withGround(options, async (ground) =>
-      removeFilter(await store(ground), name, world.now()),
-    )
-    world.out(`${name} is removed\n`)
-  })
+  return withCloud(withHome(command, world)).action(
+    async (name: string, options: HomeOptions & CloudOptions) => {
+      await withFiles(world, options, (files) => removeFilter(files, name, world.now()))
+      world.out(`${name} is removed\n`)
+    },
+  )
 }
 
 async function test(world: World, text: string, options: TestOptions): Promise<void> {
@@ -399,25 +444,22 @@ function sinceOf(text: string | undefined, now: Date): string | undefined {
   )
 }
 
-async function known(
-  store: Awaited<ReturnType<Ground['bucket']>>,
-  name: string,
-): Promise<NamedFilter> {
+async function known(store: Store, name: string): Promise<NamedFilter> {
   const filter = await readFilter(store, checkFilterName(name))
   if (filter !== undefined) return filter
   throw new NightjarError('config_invalid', `Cannot show filter "${name}": there never was one`)
 }
 
-const store = (ground: Ground): ReturnType<Ground['bucket']> => ground.bucket('broker_files')
-
-async function withGround<T>(
-  options: HomeOptions,
-  work: (ground: Ground) => Promise<T>,
+/** Work on the broker files of a home, or of an instance. */
+async function withFiles<T>(
+  world: World,
+  options: HomeOptions & CloudOptions,
+  work: (files: Store, place: Place) => Promise<T>,
 ): Promise<T> {
-  const ground = await openKnownGround(options.home, instanceOf(options))
+  const place = await openPlace(world, options)
   try {
-    return await work(ground)
+    return await work(await place.ground.bucket('broker_files'), place)
   } finally {
-    await ground.close()
+    await place.close()
   }
 }

@@ -8,8 +8,15 @@ import { bigquery } from '../conductor/report/dialect.ts'
 import { groupOfStream } from '../consumer/config.ts'
 import type { Environment } from '../core/environment.ts'
 import { NightjarError, sentenceOf } from '../core/errors.ts'
-import { machineName, topicGroup, type TopicWord } from '../core/names.ts'
-import { counter, countedTopics, readersOf } from '../core/pipeline.ts'
+import { lateStages } from '../core/late-stage.ts'
+import { machineName, topicGroup } from '../core/names.ts'
+import {
+  counter,
+  countedTopics,
+  filterReadersOf,
+  readersOf,
+  type AnyReader,
+} from '../core/pipeline.ts'
 import { openCloud } from './cloud.ts'
 import type { ChosenStream } from './kafka.ts'
 import { noQueries, type NightPlace } from './night-place.ts'
@@ -25,7 +32,7 @@ export async function openNightCloud(
   const ground = await openCloud(world, environment, { home })
   const { at } = ground
   const { survey, project } = at
-  const readers: readonly { name: string; reads: TopicWord }[] = readersOf(survey)
+  const store = await ground.bucket('broker_files')
   const consumer = async () => ground.machine('consumer', world.signal)
 
   /** Several at once; the first that fails is told when all have ended. */
@@ -34,9 +41,18 @@ export async function openNightCloud(
     return Promise.all(works)
   }
 
+  /** With those of the named filters from the first filter of their kind on: before, they owe nothing. */
+  async function readers(): Promise<AnyReader[]> {
+    const begun = new Set((await lateStages(store)).map(({ stage }) => stage))
+    const late = filterReadersOf(survey).filter(({ stages }) =>
+      stages.some((one) => begun.has(one)),
+    )
+    return [...readersOf(survey), ...late]
+  }
+
   async function setPush(on: boolean): Promise<string | undefined> {
     const stand = await all(
-      readers.map(async ({ name, reads }) => ({
+      (await readers()).map(async ({ name, reads }) => ({
         name,
         pushing: await ground.setPush(reads, name, on),
       })),
@@ -66,7 +82,7 @@ export async function openNightCloud(
   return {
     name: `project ${project}`,
     ground,
-    store: await ground.bucket('broker_files'),
+    store,
     dialect: bigquery,
     consumer: {
       start: async (metadata) => (await consumer()).start(metadata),
@@ -98,15 +114,17 @@ export async function openNightCloud(
     async backlog() {
       const backlog: Record<string, number> = {}
       await all(
-        [...readers, { name: 'table', reads: 'ledger' as const }].map(async ({ name, reads }) => {
-          try {
-            const { messages } = await (await ground.subscription(reads, name)).backlog()
-            backlog[reads === 'ledger' ? 'ledger' : name] = messages
-          } catch (error) {
-            // Unknown is not zero: it is left out, and said.
-            world.err(`nightjar: ${sentenceOf(error)}\n`)
-          }
-        }),
+        [...(await readers()), { name: 'table', reads: 'ledger' as const }].map(
+          async ({ name, reads }) => {
+            try {
+              const { messages } = await (await ground.subscription(reads, name)).backlog()
+              backlog[reads === 'ledger' ? 'ledger' : name] = messages
+            } catch (error) {
+              // Unknown is not zero: it is left out, and said.
+              world.err(`nightjar: ${sentenceOf(error)}\n`)
+            }
+          },
+        ),
       )
       return backlog
     },

@@ -8,7 +8,14 @@ import { deadLetter } from '../core/dead-letter.ts'
 import { isPermanent } from '../core/errors.ts'
 import { ledgerRow } from '../core/ledger.ts'
 import type { Log } from '../core/log.ts'
-import { stages, stagesOf, type Stage, type StageName, type StageReader } from '../core/pipeline.ts'
+import {
+  stages,
+  stagesOf,
+  type AnyReader,
+  type FilterStage,
+  type Stage,
+  type StageName,
+} from '../core/pipeline.ts'
 import type { Table, Topic } from '../core/ports.ts'
 import type { Environment } from '../core/settings.ts'
 import { handlers, type HandlerWorld } from '../functions/handlers.ts'
@@ -57,7 +64,7 @@ export async function stageReaders(
 /** The cloud's readers: the stages of one share its deliveries, as they do in its function. */
 export async function sharedReaders(
   ground: Pipeline,
-  wanted: readonly StageReader[],
+  wanted: readonly AnyReader[],
   log: Log,
   env: Environment,
   table?: Table,
@@ -83,15 +90,16 @@ async function stageOpener(
   log: Log,
   env: Environment,
   table?: Table,
-): Promise<(stage: StageName) => Promise<StageOptions>> {
+): Promise<(stage: StageName | FilterStage) => Promise<StageOptions>> {
   const ledger = await ground.topic('ledger')
   const deadLetters = await ground.topic('dead_letter')
   const claims = await ground.bucket('broker_files')
   const schemas = openShelf(ground.home.schemas)
-  const { topic, bucket } = ground
+  const { at, topic, bucket } = ground
   const fitting = await fittingWorld(env)
   return async function open(stage) {
     const handle = await handlers[stage]({
+      at,
       topic,
       bucket,
       schemas,

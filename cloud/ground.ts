@@ -15,6 +15,7 @@ import {
   type Instance,
   type TopicWord,
 } from '../core/names.ts'
+import type { AnyReader, FilterReader } from '../core/pipeline.ts'
 import type { Store, Subscription, Table, Topic } from '../core/ports.ts'
 import type { CloudMachine } from './machine.ts'
 import type { Pushing } from './pausing.ts'
@@ -27,6 +28,10 @@ export interface CloudGround {
   topicNamed(name: string): Promise<Topic>
   subscription(word: TopicWord, reader: string): Promise<Subscription>
   bucket(word: BucketWord): Promise<Store>
+  /** Whether the instance was deployed with a reader: not every one has those of the named filters. */
+  hasReader(reader: AnyReader): Promise<boolean>
+  /** Make a filter's topic, on which its reader may publish; answers its name. */
+  makeFilterTopic(filter: string, reader: FilterReader): Promise<string>
   /** The survey's data set. */
   table(): Promise<Table>
   /** Let a subscription push again, or have it keep what comes; answers how it stands then. */
@@ -121,6 +126,14 @@ export function openCloudGround({ at, emulators, zone }: Environment): CloudGrou
         return subscription
       }),
     bucket,
+    async hasReader(reader) {
+      const { hasReader } = await import('./filter-topics.ts')
+      return hasReader(await pubsub(), at, reader)
+    },
+    async makeFilterTopic(filter, reader) {
+      const { makeFilterTopic } = await import('./filter-topics.ts')
+      return makeFilterTopic(await pubsub(), at, filter, reader)
+    },
     table: () =>
       once('table', async () => {
         const [{ openTable }, data] = await Promise.all([import('./table.ts'), datasets()])

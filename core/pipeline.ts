@@ -91,6 +91,49 @@ export function isFilterStage(stage: string): stage is FilterStage {
   return Object.hasOwn(filterStages, stage)
 }
 
+/** Their readers in the cloud. */
+const filterReaders = { filter: 'filter', filter_fits: 'fits' } as const
+
+/**
+ * Their entries for the cloud, where a deployment has their readers or has not: each brings every alert,
+ * or every fit, once more, and that is paid for also while there is no filter.
+ */
+const filterTable: Readonly<Record<FilterStage, Stage>> = {
+  filter: {
+    does: 'judge every alert by the named filters',
+    reads: filterStages.filter,
+    reader: filterReaders.filter,
+    writes: [],
+    surveys: ['ztf', 'lsst'],
+    memory: '512Mi',
+  },
+  filter_fits: {
+    does: 'judge every fit by the named filters on fits',
+    reads: filterStages.filter_fits,
+    reader: filterReaders.filter_fits,
+    writes: [],
+    surveys: ['ztf'],
+    memory: '512Mi',
+  },
+}
+
+export type FilterReaderName = (typeof filterReaders)[FilterStage]
+
+/** The subscription and the function of a stage of the named filters. */
+export interface FilterReader {
+  name: FilterReaderName
+  reads: TopicWord
+  stages: readonly FilterStage[]
+  memory: Stage['memory']
+}
+
+export type AnyReader = StageReader | FilterReader
+
+/** The entry of a stage, be it in the table or one of the named filters'. */
+export function stageNamed(name: StageName | FilterStage): Stage {
+  return isFilterStage(name) ? filterTable[name] : stages[name]
+}
+
 /** What a stage reads, be it in the table or one of the named filters'. */
 export function readsOf(stage: string): TopicWord {
   if (isFilterStage(stage)) return filterStages[stage]
@@ -118,6 +161,17 @@ export function readersOf(survey: Survey): StageReader[] {
     memory.sort((a, b) => mebibytes(b) - mebibytes(a))
     return { name, stages: served, reads: stages[first].reads, memory: memory[0] ?? '512Mi' }
   })
+}
+
+/** The readers of a survey's named filters. */
+export function filterReadersOf(survey: Survey): FilterReader[] {
+  return Object.keys(filterReaders)
+    .filter(isFilterStage)
+    .filter((stage) => filterTable[stage].surveys.includes(survey))
+    .map((stage) => {
+      const { reads, memory } = filterTable[stage]
+      return { name: filterReaders[stage], reads, stages: [stage], memory }
+    })
 }
 
 const mebibytes = (memory: Stage['memory']): number =>

@@ -12,7 +12,14 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
 import { NightjarError } from '../core/errors.ts'
-import { stages, type ReaderName, type Stage, type StageName } from '../core/pipeline.ts'
+import { surveys } from '../core/names.ts'
+import {
+  filterReadersOf,
+  isFilterStage,
+  readersOf,
+  stageNamed,
+  type AnyReader,
+} from '../core/pipeline.ts'
 import { packZip, type ZipEntry } from './zip.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -29,7 +36,7 @@ const external = [
 const nodeMajor = '24'
 
 /** What is bundled: a reader's stages, or the function that conducts. */
-export type Bundled = ReaderName | 'conductor'
+export type Bundled = AnyReader['name'] | 'conductor'
 
 export interface Bundle {
   reader: Bundled
@@ -109,9 +116,11 @@ const tables = /^\.\/(table|datasets)\.ts$/
 /** Leave out what belongs to others: code that only a dynamic import of theirs leads to. */
 function oneReader(reader: Bundled): Plugin {
   const conducts = reader === 'conductor'
-  const names = Object.keys(stages) as StageName[]
-  const own = names.filter((name) => stages[name].reader === reader)
-  const asksTables = conducts || own.some((name) => (stages[name] as Stage).table !== undefined)
+  const own = everyReader()
+    .filter(({ name }) => name === reader)
+    .flatMap(({ stages }) => stages)
+  const folders = own.map((stage) => (isFilterStage(stage) ? 'filter' : stage))
+  const asksTables = conducts || own.some((stage) => stageNamed(stage).table !== undefined)
   return {
     name: 'one-reader',
     setup(setup) {
@@ -120,10 +129,12 @@ function oneReader(reader: Bundled): Plugin {
         const from = relative(root, importer)
         const foreign =
           (from === 'functions/handlers.ts' &&
-            !own.some((stage) => path.startsWith(`./${stage}/`))) ||
+            !folders.some((folder) => path.startsWith(`./${folder}/`))) ||
           (from === 'functions/main.ts' && !conducts) ||
           (from === 'cloud/ground.ts' && conductorsOwn.test(path) && !conducts) ||
           (from === 'cloud/ground.ts' && tables.test(path) && !asksTables) ||
+          // What an operator alone does.
+          path === './filter-topics.ts' ||
           // A function has no home directory.
           path === './night-home.ts'
         return foreign ? { path, external: true } : null
@@ -201,9 +212,12 @@ function packagesOf(inputs: Metafile['outputs'][string]['inputs']): Bundle['pack
   return packages.sort((a, b) => b.bytes - a.bytes)
 }
 
+const everyReader = (): AnyReader[] =>
+  surveys.flatMap((survey) => [...readersOf(survey), ...filterReadersOf(survey)])
+
 /** Check the readers that are asked for. */
 function parseReaders(words: readonly string[]): Bundled[] {
-  const readers = Object.values(stages).map(({ reader }) => reader)
+  const readers = everyReader().map(({ name }) => name)
   const known: Bundled[] = [...new Set(readers), 'conductor']
   if (words.length === 0) return known
   return words.map((word) => {

@@ -1,12 +1,15 @@
 /** Every stage's handler, made from the answers it needs. A stage without one does not compile. */
-import type { BucketWord, TopicWord } from '../core/names.ts'
-import type { StageName } from '../core/pipeline.ts'
+import type { BucketWord, Instance, TopicWord } from '../core/names.ts'
+import type { FilterStage, StageName } from '../core/pipeline.ts'
 import type { Store, Table, Topic } from '../core/ports.ts'
 import type { SchemaSource } from '../schemas/registry.ts'
 import type { StageHandler } from './stage.ts'
 
+type Made = (world: HandlerWorld) => Promise<StageHandler>
+
 /** What the world gives to handlers. */
 export interface HandlerWorld {
+  at: Pick<Instance, 'survey'>
   topic(word: TopicWord): Promise<Topic>
   bucket(word: BucketWord): Promise<Store>
   table(): Promise<Table>
@@ -21,7 +24,7 @@ export interface HandlerWorld {
  * How each stage's handler is made; only what a stage needs is opened, and only its code is loaded, so
  * that one stage alone starts fast.
  */
-export const handlers: Record<StageName, (world: HandlerWorld) => Promise<StageHandler>> = {
+export const handlers: Record<StageName | FilterStage, Made> = {
   archive: async ({ bucket, schemas }) => {
     const { createArchive } = await import('./archive/archive.ts')
     return createArchive({ store: await bucket('alert_avro_bucket'), schemas })
@@ -50,4 +53,18 @@ export const handlers: Record<StageName, (world: HandlerWorld) => Promise<StageH
       stamps: (id) => archivedStamps(archive, schemas, id),
     })
   },
+  filter: filtering('filter'),
+  filter_fits: filtering('filter_fits'),
+}
+
+/** How long an instance in the cloud uses a set of filters: each look is a listing, which is paid. */
+const refreshMs = 5000
+
+function filtering(stage: FilterStage): Made {
+  return async ({ at: { survey }, bucket, schemas, topic }) => {
+    const { createFilter } = await import('./filter/filter.ts')
+    const archive = (): Promise<Store> => bucket('alert_avro_bucket')
+    const store = await bucket('broker_files')
+    return createFilter({ stage, survey, store, archive, topic, schemas, refreshMs })
+  }
 }

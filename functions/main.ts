@@ -13,7 +13,7 @@ import { openCloudGround } from '../cloud/ground.ts'
 import { createLog } from '../cloud/log.ts'
 import { parseEnvironment } from '../core/environment.ts'
 import { sentenceOf } from '../core/errors.ts'
-import { readersOf } from '../core/pipeline.ts'
+import { filterReadersOf, readersOf } from '../core/pipeline.ts'
 import { serveReader } from './serve.ts'
 
 // As it was at the start: the SDK of Cloud Storage has one variable taken from the process.
@@ -23,7 +23,8 @@ const write = (line: string): void => void process.stdout.write(line)
 const log = createLog(write)
 // `make bundle` puts the reader's name in the place of the variable.
 const only = process.env['NIGHTJAR_READER']
-const readers = readersOf(environment.at.survey)
+const { survey } = environment.at
+const readers = [...readersOf(survey), ...filterReadersOf(survey)]
 
 const serving = readers.flatMap((reader) => {
   if (only !== undefined && reader.name !== only) return []

@@ -1,8 +1,8 @@
 /** A reader's stages as one cloud function: what an instance of it keeps between its events. */
 import { isPermanent, sentenceOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { BucketWord, TopicWord } from '../core/names.ts'
-import type { StageReader } from '../core/pipeline.ts'
+import type { BucketWord, Instance, TopicWord } from '../core/names.ts'
+import type { AnyReader } from '../core/pipeline.ts'
 import type { Delivery, Store, Table, Topic } from '../core/ports.ts'
 import { bundledSchemas } from '../schemas/registry.ts'
 import { parseDelivery } from './delivery.ts'
@@ -12,6 +12,7 @@ import { createJudge, type Judge } from './stage.ts'
 
 /** The answers that stages may ask for; each is opened when it is first asked for. */
 export interface ServingGround {
+  at: Pick<Instance, 'survey'>
   topic(word: TopicWord): Promise<Topic>
   bucket(word: BucketWord): Promise<Store>
   table(): Promise<Table>
@@ -35,7 +36,7 @@ const mostRemembered = 10_000
  * and their publishes share requests.
  */
 export function serveReader(
-  { name, stages }: Pick<StageReader, 'name' | 'stages'>,
+  { name, stages }: Pick<AnyReader, 'name' | 'stages'>,
   ground: ServingGround,
   log: Log,
 ): Served {

@@ -179,6 +179,8 @@ function groundIn(sky: Sky, { pulse }: Life): CloudGround {
     topicNamed: async () => topic,
     subscription: async () => assert.fail('nothing is pulled'),
     bucket: async () => bucket,
+    hasReader: async () => assert.fail('nobody adds a filter'),
+    makeFilterTopic: async () => assert.fail('nobody adds a filter'),
     table: async () => ({ ...table, append: () => assert.fail('nothing is stored') }),
     queries: async () => assert.fail('no analyst asks'),
     setPush: (_, reader, on) =>

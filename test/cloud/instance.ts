@@ -12,7 +12,7 @@ import {
   type Instance,
   type TopicWord,
 } from '../../core/names.ts'
-import { readersOf, topicsOf } from '../../core/pipeline.ts'
+import { filterReadersOf, readersOf, topicsOf } from '../../core/pipeline.ts'
 import { startBigquery, startGcs, startPubsub, type Emulator } from './emulators.ts'
 
 export interface Emulated {
@@ -36,12 +36,14 @@ export interface InstanceOptions {
   ackDeadlineSeconds?: number
   /** Where the BigQuery emulator keeps what it has stored; absent: in memory. */
   bigqueryFolder?: string
+  /** Whether the named filters have their readers. */
+  filters?: boolean
 }
 
 /** Start the three emulators with an instance on them. */
 export async function startInstance(
   at: Instance,
-  { pubsubMb = 1024, ackDeadlineSeconds = 10, bigqueryFolder }: InstanceOptions = {},
+  { pubsubMb = 1024, ackDeadlineSeconds = 10, bigqueryFolder, filters }: InstanceOptions = {},
 ): Promise<Emulated> {
   const pubsub = await startPubsub(pubsubMb)
   const gcs = await startGcs()
@@ -64,7 +66,8 @@ export async function startInstance(
       await topics.pubsub.topic(topicName(at, word)).createSubscription(name, options)
     }
     for (const word of topicsOf(at.survey)) await topics.pubsub.createTopic(topicName(at, word))
-    for (const { name, reads, stages } of readersOf(at.survey)) {
+    const readers = [...readersOf(at.survey), ...(filters ? filterReadersOf(at.survey) : [])]
+    for (const { name, reads, stages } of readers) {
       await subscribe(reads, name, stageFilter(...stages))
     }
     await subscribe('ledger', 'table')

@@ -5,7 +5,9 @@ import { NightjarError } from '../../core/errors.ts'
 import type { StageName } from '../../core/pipeline.ts'
 import type { Store, Topic } from '../../core/ports.ts'
 import { parseDelivery } from '../../functions/delivery.ts'
+import { addFilter, removeFilter } from '../../functions/filter/registry.ts'
 import { serveReader, type ServingGround } from '../../functions/serve.ts'
+import { memoryStore } from '../memory-store.ts'
 import { cameFrom, exampleRecord, fakeLog, fakeStore, fakeTopic, packetOf } from './fakes.ts'
 
 const packet = packetOf(exampleRecord())
@@ -30,6 +32,7 @@ function world() {
   const asked: string[] = []
   let closed = 0
   const ground: ServingGround = {
+    at: { survey: 'ztf' },
     async topic(word): Promise<Topic> {
       asked.push(word)
       const topic = topics.get(word) ?? fakeTopic()
@@ -176,4 +179,43 @@ test('close() waits for what is under way, then closes the ground', async () => 
   await Promise.all([handling, closing])
   assert.equal(closed(), 1)
   assert.equal(topics.get('ledger')?.published.length, 1)
+})
+
+test('the named filters are served: read from the bucket, published on their topics, told to the ledger', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: Date.parse('2026-11-21T04:00:00Z') })
+  const { ground, topics, log } = world()
+  const store = memoryStore()
+  const here = { ...ground, bucket: async () => store }
+  const { objectId, candid } = exampleRecord()
+  await addFilter(store, 'own', `objectId = '${String(objectId)}'`, new Date())
+  await addFilter(store, 'other', "objectId = 'nobody'", new Date())
+  await addFilter(store, 'fits', 'salt2_z < 0.1', new Date())
+  const served = serveReader({ name: 'filter', stages: ['filter'] }, here, log)
+  const toldOf = (at: number): Record<string, unknown> =>
+    JSON.parse(Buffer.from(topics.get('ledger')?.published[at]?.data ?? []).toString())
+  await served.handle(pushed(packet, cameFrom(0, 1)))
+  const [message] = topics.get('filter_own')?.published ?? []
+  assert.equal(message?.attributes['filter'], 'own')
+  assert.equal(message?.attributes['filter_version'], '1')
+  assert.deepEqual([topics.has('filter_other'), topics.has('filter_fits')], [false, false])
+  const { stage, outcome, reason, candid: told } = toldOf(0)
+  assert.deepEqual([stage, outcome, String(told)], ['filter', 'published', String(candid)])
+  assert.match(String(reason), /^bank [0-9a-f]{12}: own@1$/)
+
+  // A filter that is removed is asked no more, some seconds later: each look is paid.
+  await removeFilter(store, 'own', new Date())
+  await served.handle(pushed(packet, cameFrom(0, 2)))
+  assert.equal(toldOf(1)['outcome'], 'published')
+  t.mock.timers.tick(5000)
+  await served.handle(pushed(packet, cameFrom(0, 3)))
+  assert.equal(toldOf(2)['outcome'], 'filtered')
+})
+
+test('where no filter is live every alert is accounted for, and nothing else is opened', async () => {
+  const { ground, topics, asked, log } = world()
+  const store = memoryStore()
+  const here = { ...ground, bucket: async () => store }
+  await serveReader({ name: 'filter', stages: ['filter'] }, here, log).handle(pushed(packet))
+  assert.equal(topics.get('ledger')?.published[0]?.attributes['outcome'], 'filtered')
+  assert.deepEqual(asked.toSorted(), ['dead_letter', 'ledger'])
 })

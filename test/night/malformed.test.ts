@@ -180,6 +180,7 @@ test('every stage is done with every input in a moment', async () => {
   const slow: string[] = []
   for (const stage of stages) {
     const handle = await handlers[stage]({
+      at: { survey: 'ztf' },
       topic: async () => fakeTopic(),
       bucket: async () => store,
       table: async () => table,
