@@ -5,7 +5,6 @@ import { MonitoringAlertPolicy } from '@cdktf/provider-google/lib/monitoring-ale
 import { MonitoringNotificationChannel } from '@cdktf/provider-google/lib/monitoring-notification-channel/index.js'
 
 import { functionName, machineName, sharedName, subscriptionName } from '../core/names.ts'
-import { readersOf } from '../core/pipeline.ts'
 import { labelsOf, titleOf, type Context, type SurveyContext } from './context.ts'
 import type { Machines } from './machines.ts'
 
@@ -45,7 +44,7 @@ const conductorAdvice =
 const minutes = (count: number): string => `${count * 60}s`
 
 export function addAlarms(
-  { stack, at, config, labels }: SurveyContext,
+  { stack, at, config, labels, readers }: SurveyContext,
   channels: Channels,
   machines: Machines,
 ): void {
@@ -89,7 +88,7 @@ export function addAlarms(
   const subscription = (name: string, metric: string): string =>
     `resource.type = "pubsub_subscription" AND resource.labels.subscription_id = "${name}" AND metric.type = "pubsub.googleapis.com/subscription/${metric}"`
 
-  for (const { name: reader, reads, stages } of readersOf(at.survey)) {
+  for (const { name: reader, reads, stages } of readers) {
     const name = subscriptionName(at, reads, reader)
     alarm(
       `backlog-${reader}`,

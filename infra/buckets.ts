@@ -9,7 +9,7 @@ import {
 import { StorageNotification } from '@cdktf/provider-google/lib/storage-notification/index.js'
 
 import { bucketName, type BucketWord } from '../core/names.ts'
-import { noticeTopics, readersOf, stages, type Stage } from '../core/pipeline.ts'
+import { noticeTopics, stageNamed } from '../core/pipeline.ts'
 import { guarded, idOf, labelsOf, type Context, type SurveyContext } from './context.ts'
 import { memberOf, type Accounts, type Roles } from './identities.ts'
 import type { Topics } from './topics.ts'
@@ -65,7 +65,7 @@ export function addBuckets(
   topics: Topics,
   brokerFiles: StorageBucket,
 ): Buckets {
-  const { stack, at, config, labels } = context
+  const { stack, at, config, labels, readers } = context
   const { nearlineAfterDays, archiveAfterDays } = config.archive
   const buckets = new Map<BucketWord, StorageBucket>([['broker_files', brokerFiles]])
   const age = (storageClass: string, days: number) => ({
@@ -100,10 +100,10 @@ export function addBuckets(
       member,
     })
   }
-  for (const { name, stages: served } of readersOf(at.survey)) {
+  for (const { name, stages: served } of readers) {
     const account = accounts.readers.get(name)
     if (account === undefined) continue
-    for (const bucket of served.flatMap((stage) => (stages[stage] as Stage).bucket ?? [])) {
+    for (const bucket of served.flatMap((stage) => stageNamed(stage).bucket ?? [])) {
       // A light curve is replaced as it grows; a packet never is.
       const role = bucket === 'sncosmo' ? 'roles/storage.objectUser' : roles.archivist.name
       grant(bucket, `by-${name}`, memberOf(account), role)
@@ -120,9 +120,11 @@ export function addBuckets(
     'roles/storage.objectViewer',
   )
   grant('sncosmo', 'to-conductor', memberOf(accounts.conductor), 'roles/storage.objectViewer')
-  const plots = accounts.readers.get(stages.salt2.reader)
-  if (plots !== undefined) {
-    grant('alert_avro_bucket', 'to-salt2', memberOf(plots), 'roles/storage.objectViewer')
+  // Stamps for the plots; and the alert of each fit that is judged.
+  for (const reader of ['salt2', 'fits'] as const) {
+    const account = accounts.readers.get(reader)
+    if (account === undefined) continue
+    grant('alert_avro_bucket', `to-${reader}`, memberOf(account), 'roles/storage.objectViewer')
   }
   return buckets
 }

@@ -3,11 +3,11 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { NightjarError } from '../core/errors.ts'
-import type { ReaderName } from '../core/pipeline.ts'
+import type { AnyReader } from '../core/pipeline.ts'
 
 export interface Bundles {
   /** The zip of a function, and its name, which holds the hash of its content. */
-  of(entry: ReaderName | 'conductor'): { path: string; name: string }
+  of(entry: AnyReader['name'] | 'conductor'): { path: string; name: string }
   /** The program of the machines. */
   machine(): { path: string; name: string }
 }

@@ -32,6 +32,8 @@ export interface InfraConfig {
   tick: string
   /** What drives the nights of each survey. */
   conductor: Readonly<Record<Survey, Conducting>>
+  /** Whether named filters run: their readers are delivered every alert, be there a filter or not. */
+  filters: boolean
   /** Days after which archived packets go to a colder class, and to the coldest. */
   archive: { nearlineAfterDays: number; archiveAfterDays: number }
   /** Who may attach subscriptions of their own projects to the result topics. */
@@ -99,6 +101,7 @@ export function checkConfig(settings: unknown, env: Environment): InfraConfig {
     machineType: root.needText('machine_type', machine),
     tick: root.needText('tick', cron),
     conductor: conductorOf(root),
+    filters: root.flag('filters') ?? false,
     archive: {
       nearlineAfterDays: archive ? needWhole(archive, 'nearline_after_days', 0, 3650) : 0,
       archiveAfterDays: archive ? needWhole(archive, 'archive_after_days', 1, 3650) : 1,

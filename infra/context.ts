@@ -2,6 +2,7 @@
 import type { TerraformStack } from 'cdktf'
 
 import type { Instance, Survey } from '../core/names.ts'
+import { filterReadersOf, readersOf, type AnyReader } from '../core/pipeline.ts'
 import type { InfraConfig } from './config.ts'
 
 export interface Context {
@@ -13,12 +14,23 @@ export interface Context {
 export interface SurveyContext extends Context {
   at: Instance
   labels: Record<string, string>
+  /** With those of the named filters where they are wanted. */
+  readers: readonly AnyReader[]
 }
 
 export function contextOf({ stack, config }: Context, survey: Survey): SurveyContext {
   const { project, instance } = config
   const at: Instance = { survey, project, ...(instance !== undefined && { instance }) }
-  return { stack, config, at, labels: { ...labelsOf(config), survey } }
+  const labels = { ...labelsOf(config), survey }
+  return { stack, config, at, labels, readers: everyReaderOf(survey, config) }
+}
+
+/** The readers that a deployment has for a survey. */
+export function everyReaderOf(
+  survey: Survey,
+  { filters }: Pick<InfraConfig, 'filters'>,
+): AnyReader[] {
+  return [...readersOf(survey), ...(filters ? filterReadersOf(survey) : [])]
 }
 
 /** Every resource that can carry labels carries these: a bill can be read by them. */

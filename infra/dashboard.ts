@@ -2,7 +2,7 @@
 import { MonitoringDashboard } from '@cdktf/provider-google/lib/monitoring-dashboard/index.js'
 
 import { functionName, subscriptionName, topicName } from '../core/names.ts'
-import { readersOf, topicsOf } from '../core/pipeline.ts'
+import { topicsOf } from '../core/pipeline.ts'
 import type { SurveyContext } from './context.ts'
 import type { Machines } from './machines.ts'
 
@@ -14,7 +14,7 @@ interface Series {
   reducer?: string
 }
 
-export function addDashboard({ stack, at }: SurveyContext, machines: Machines): void {
+export function addDashboard({ stack, at, readers }: SurveyContext, machines: Machines): void {
   const topic = (id: string, metric: string): string =>
     `resource.type = "pubsub_topic" AND resource.labels.topic_id = "${id}" AND metric.type = "pubsub.googleapis.com/topic/${metric}"`
   const subscription = (id: string, metric: string): string =>
@@ -22,13 +22,13 @@ export function addDashboard({ stack, at }: SurveyContext, machines: Machines): 
   const run = (id: string, metric: string): string =>
     `resource.type = "cloud_run_revision" AND resource.labels.service_name = "${id}" AND metric.type = "run.googleapis.com/${metric}"`
 
-  const names: string[] = readersOf(at.survey).map(({ name }) => name)
+  const names: string[] = readers.map(({ name }) => name)
   if (machines.conductor === undefined) names.push('conductor')
-  const readers = readersOf(at.survey).map(({ name, reads }) => ({
+  const read = readers.map(({ name, reads }) => ({
     name: name as string,
     id: subscriptionName(at, reads, name),
   }))
-  readers.push({ name: 'ledger table', id: subscriptionName(at, 'ledger', 'table') })
+  read.push({ name: 'ledger table', id: subscriptionName(at, 'ledger', 'table') })
   const dead = subscriptionName(at, 'dead_letter', 'replay')
 
   const charts: [string, Series[]][] = [
@@ -42,7 +42,7 @@ export function addDashboard({ stack, at }: SurveyContext, machines: Machines): 
     ],
     [
       'Not yet done, by reader',
-      readers.map(({ name, id }) => ({
+      read.map(({ name, id }) => ({
         name,
         filter: subscription(id, 'num_undelivered_messages'),
         aligner: 'ALIGN_MAX',
@@ -50,7 +50,7 @@ export function addDashboard({ stack, at }: SurveyContext, machines: Machines): 
     ],
     [
       'Age of the oldest not yet done, seconds',
-      readers.map(({ name, id }) => ({
+      read.map(({ name, id }) => ({
         name,
         filter: subscription(id, 'oldest_unacked_message_age'),
         aligner: 'ALIGN_MAX',

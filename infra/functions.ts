@@ -6,24 +6,24 @@ import type { StorageBucket } from '@cdktf/provider-google/lib/storage-bucket/in
 import { AssetType, TerraformAsset } from 'cdktf'
 
 import { functionName } from '../core/names.ts'
-import { readersOf, stages, type ReaderName } from '../core/pipeline.ts'
+import { stageNamed, type AnyReader } from '../core/pipeline.ts'
 import type { Bundles } from './bundles.ts'
 import type { SurveyContext } from './context.ts'
 import { memberOf, type Accounts } from './identities.ts'
 
-export type Functions = ReadonlyMap<ReaderName, Cloudfunctions2Function>
+export type Functions = ReadonlyMap<AnyReader['name'], Cloudfunctions2Function>
 
 /** Each instance takes this many messages at a time: they wait for services, not for the processor. */
 const concurrency = 16
 
 export function addFunctions(
-  { stack, at, config, labels }: SurveyContext,
+  { stack, at, config, labels, readers }: SurveyContext,
   accounts: Accounts,
   brokerFiles: StorageBucket,
   bundles: Bundles,
 ): Functions {
-  const functions = new Map<ReaderName, Cloudfunctions2Function>()
-  for (const { name: reader, memory, stages: served } of readersOf(at.survey)) {
+  const functions = new Map<AnyReader['name'], Cloudfunctions2Function>()
+  for (const { name: reader, memory, stages: served } of readers) {
     const account = accounts.readers.get(reader)
     if (account === undefined) continue
     const { path, name } = bundles.of(reader)
@@ -40,7 +40,7 @@ export function addFunctions(
     const made = new Cloudfunctions2Function(stack, `function-${at.survey}-${reader}`, {
       name: functionName(at, reader),
       location: config.region,
-      description: served.map((stage) => stages[stage].does).join('; '),
+      description: served.map((stage) => stageNamed(stage).does).join('; '),
       labels: { ...labels, reader },
       buildConfig: {
         runtime: 'nodejs24',

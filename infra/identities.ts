@@ -6,7 +6,7 @@ import { ProjectIamCustomRole } from '@cdktf/provider-google/lib/project-iam-cus
 import { ServiceAccount } from '@cdktf/provider-google/lib/service-account/index.js'
 
 import { accountName, roleName } from '../core/names.ts'
-import { readersOf, type ReaderName } from '../core/pipeline.ts'
+import type { AnyReader } from '../core/pipeline.ts'
 import { titleOf, type Context, type SurveyContext } from './context.ts'
 
 export interface Roles {
@@ -64,14 +64,14 @@ export function addRoles({ stack, config }: Context): Roles {
 }
 
 export interface Accounts {
-  readers: ReadonlyMap<ReaderName, ServiceAccount>
+  readers: ReadonlyMap<AnyReader['name'], ServiceAccount>
   consumer: ServiceAccount
   conductor: ServiceAccount
   /** In whose name Pub/Sub and Cloud Scheduler call functions. */
   caller: ServiceAccount
 }
 
-export function addAccounts({ stack, at }: SurveyContext): Accounts {
+export function addAccounts({ stack, at, readers }: SurveyContext): Accounts {
   const account = (component: string, displayName: string): ServiceAccount =>
     new ServiceAccount(stack, `account-${at.survey}-${component}`, {
       accountId: accountName(at, component),
@@ -79,7 +79,7 @@ export function addAccounts({ stack, at }: SurveyContext): Accounts {
     })
   return {
     readers: new Map(
-      readersOf(at.survey).map(({ name, stages }) => [name, account(name, titleOfStages(stages))]),
+      readers.map(({ name, stages }) => [name, account(name, titleOfStages(stages))]),
     ),
     consumer: account('consumer', 'Kafka consumer'),
     conductor: account('conductor', 'night conductor'),

@@ -6,11 +6,10 @@
 import { LoggingProjectExclusion } from '@cdktf/provider-google/lib/logging-project-exclusion/index.js'
 
 import { functionName, sharedName } from '../core/names.ts'
-import { readersOf } from '../core/pipeline.ts'
 import { titleOf, type SurveyContext } from './context.ts'
 
-export function excludeLogs({ stack, at, config }: SurveyContext): void {
-  const names: string[] = readersOf(at.survey).map(({ name }) => name)
+export function excludeLogs({ stack, at, config, readers }: SurveyContext): void {
+  const names: string[] = readers.map(({ name }) => name)
   if (config.conductor[at.survey] === 'function') names.push('conductor')
   const services = names.map((name) => `"${functionName(at, name)}"`)
   new LoggingProjectExclusion(stack, `exclusion-${at.survey}-requests`, {

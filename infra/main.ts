@@ -14,10 +14,10 @@ import { prices, pricesOf } from '../cli/prices.ts'
 import { formatCount } from '../cli/text-table.ts'
 import { sentenceOf } from '../core/errors.ts'
 import type { Survey } from '../core/names.ts'
-import { readersOf } from '../core/pipeline.ts'
 import { bundlesIn } from './bundles.ts'
 import { conductorMemory } from './conductor.ts'
 import { checkConfig, type InfraConfig } from './config.ts'
+import { everyReaderOf } from './context.ts'
 import { formatStack } from './summary.ts'
 import { synthesise } from './synth.ts'
 
@@ -45,7 +45,8 @@ try {
 }
 
 /** A night of each survey by list prices, and what a flood could cost. */
-function formatCost({ surveys, maxInstances, conductor }: InfraConfig): string {
+function formatCost(config: InfraConfig): string {
+  const { surveys, maxInstances, conductor } = config
   const lines = [`A night, by list prices of ${pricesOf}; "nightjar cost" says what for:`]
   for (const survey of surveys) {
     const alerts = mostNights[survey]
@@ -56,7 +57,7 @@ function formatCost({ surveys, maxInstances, conductor }: InfraConfig): string {
         `and ${month.toFixed(2)} US$ for each month that it is kept`,
     )
   }
-  const readers = surveys.flatMap((survey) => readersOf(survey))
+  const readers = surveys.flatMap((survey) => everyReaderOf(survey, config))
   const conductors = surveys.filter((survey) => conductor[survey] === 'function').length
   const hour =
     readers.reduce((dollars, { memory }) => dollars + maxInstances * hourOf(memory), 0) +

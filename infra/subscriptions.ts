@@ -14,7 +14,7 @@ import { ServiceAccountIamMember } from '@cdktf/provider-google/lib/service-acco
 
 import { stageFilter } from '../core/alert.ts'
 import { subscriptionName, type TopicWord } from '../core/names.ts'
-import { counter, countedTopics, readersOf } from '../core/pipeline.ts'
+import { counter, countedTopics } from '../core/pipeline.ts'
 import { guarded, idOf, seconds, type SurveyContext } from './context.ts'
 import type { Functions } from './functions.ts'
 import { memberOf, type Accounts, type Roles } from './identities.ts'
@@ -32,7 +32,7 @@ export function addSubscriptions(
   roles: Roles,
   warehouse: Warehouse,
 ): void {
-  const { stack, at, config, labels } = context
+  const { stack, at, config, labels, readers } = context
   const project = new DataGoogleProject(stack, `project-${at.survey}`, { projectId: at.project })
   const agent = `serviceAccount:service-${project.number}@gcp-sa-pubsub.iam.gserviceaccount.com`
   const topicOf = (word: TopicWord) => {
@@ -106,7 +106,7 @@ export function addSubscriptions(
     role: 'roles/iam.serviceAccountUser',
     member: memberOf(accounts.conductor),
   })
-  for (const { name, reads, stages } of readersOf(at.survey)) {
+  for (const { name, reads, stages } of readers) {
     const made = functions.get(name)
     if (made === undefined) continue
     const { uri } = made.serviceConfig

@@ -3,7 +3,7 @@ import { PubsubTopicIamMember } from '@cdktf/provider-google/lib/pubsub-topic-ia
 import { PubsubTopic } from '@cdktf/provider-google/lib/pubsub-topic/index.js'
 
 import { topicName, type TopicWord } from '../core/names.ts'
-import { readersOf, stages, topicsOf, type Stage } from '../core/pipeline.ts'
+import { stageNamed, topicsOf } from '../core/pipeline.ts'
 import { guarded, seconds, type SurveyContext } from './context.ts'
 import { memberOf, type Accounts, type Roles } from './identities.ts'
 
@@ -13,7 +13,7 @@ export type Topics = ReadonlyMap<TopicWord, PubsubTopic>
 const offered = (word: TopicWord): boolean => word !== 'ledger' && word !== 'dead_letter'
 
 export function addTopics(
-  { stack, at, config, labels }: SurveyContext,
+  { stack, at, config, labels, readers }: SurveyContext,
   accounts: Accounts,
   roles: Roles,
 ): Topics {
@@ -46,10 +46,10 @@ export function addTopics(
     })
   }
   const publisher = 'roles/pubsub.publisher'
-  for (const { name, stages: served } of readersOf(at.survey)) {
+  for (const { name, stages: served } of readers) {
     const account = accounts.readers.get(name)
     if (account === undefined) continue
-    const writes = served.flatMap((stage) => (stages[stage] as Stage).writes)
+    const writes = served.flatMap((stage) => stageNamed(stage).writes)
     for (const word of [...writes, 'ledger', 'dead_letter'] as const) {
       grant(word, `by-${name}`, memberOf(account), publisher)
     }
@@ -58,7 +58,7 @@ export function addTopics(
     grant(word, 'by-consumer', memberOf(accounts.consumer), publisher)
   }
   // Replay sends to whatever topic a stage reads and says so; how the night goes is told on its own topic.
-  const read = readersOf(at.survey).map(({ reads }) => reads)
+  const read = readers.map(({ reads }) => reads)
   const conducted = new Set<TopicWord>([...read, 'ledger', 'dead_letter', 'night'])
   for (const word of topics.keys()) {
     if (conducted.has(word)) grant(word, 'by-conductor', memberOf(accounts.conductor), publisher)

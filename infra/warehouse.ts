@@ -8,7 +8,7 @@ import { ProjectIamMember } from '@cdktf/provider-google/lib/project-iam-member/
 import { emptyQuery } from '../core/googlesql.ts'
 import { ledgerShape } from '../core/ledger.ts'
 import { datasetName } from '../core/names.ts'
-import { readersOf, stages, type Stage } from '../core/pipeline.ts'
+import { stageNamed, stages } from '../core/pipeline.ts'
 import { columnsRead, routineBody, routinesOf } from '../core/routines.ts'
 import type { Column, ColumnType } from '../core/row.ts'
 import { guarded, idOf, type SurveyContext } from './context.ts'
@@ -20,7 +20,7 @@ export interface Warehouse {
 }
 
 export function addWarehouse(
-  { stack, at, config, labels }: SurveyContext,
+  { stack, at, config, labels, readers }: SurveyContext,
   accounts: Accounts,
 ): Warehouse {
   const dataset = new BigqueryDataset(stack, `dataset-${at.survey}`, {
@@ -85,9 +85,9 @@ export function addWarehouse(
       member,
     })
   }
-  for (const { name, stages: served } of readersOf(at.survey)) {
+  for (const { name, stages: served } of readers) {
     const account = accounts.readers.get(name)
-    const writesTable = served.some((stage) => (stages[stage] as Stage).table !== undefined)
+    const writesTable = served.some((stage) => stageNamed(stage).table !== undefined)
     if (account === undefined || !writesTable) continue
     grant(`by-${name}`, memberOf(account), 'roles/bigquery.dataEditor')
   }

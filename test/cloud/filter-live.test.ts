@@ -12,7 +12,7 @@ import { openReader } from '../../cloud/reader.ts'
 import { openTopics } from '../../cloud/topics.ts'
 import type { CloseRecord } from '../../conductor/close.ts'
 import { parseEnvironment } from '../../core/environment.ts'
-import { topicName } from '../../core/names.ts'
+import { subscriptionName, topicName } from '../../core/names.ts'
 import { makeNight, repository, runHere, startProgram } from '../night/harness.ts'
 import { skipWithoutBigquery, skipWithoutGcs, skipWithoutPubsub } from './emulators.ts'
 import { startInstance, type Emulated } from './instance.ts'
@@ -56,6 +56,8 @@ test(
     const cloud = await startInstance(at, { filters: true })
     const topics = await openTopics({ project: at.project, emulator: cloud.pubsub.host })
     const ground = openCloudGround(parseEnvironment(cloud.env))
+    // As if the deployment had the one reader alone.
+    await topics.pubsub.subscription(subscriptionName(at, 'salt2', 'fits')).delete()
     const sky = createRising(night)
     const sound = { status: 0, signal: null }
     const listening = new AbortController()
@@ -74,6 +76,13 @@ test(
         return found
       }
       const store = await ground.bucket('alert_avro_bucket')
+
+      const onFits = await start(cloud, 'filter', 'add', 'fits', 'salt2_z < 0.1').ended
+      assert.equal(onFits.status, 1)
+      assert.match(
+        onFits.err,
+        /Cannot add filter "fits" .*: the instance was deployed without filters; set "filters = true"/,
+      )
 
       const { out, err, ...ended } = await start(cloud, 'filter', 'add', 'first', selectors.first)
         .ended

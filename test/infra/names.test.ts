@@ -13,8 +13,9 @@ import {
   topicName,
   type Instance,
 } from '../../core/names.ts'
-import { counter, countedTopics, readersOf } from '../../core/pipeline.ts'
+import { counter, countedTopics } from '../../core/pipeline.ts'
 import type { Store, Subscription, Table, Topic } from '../../core/ports.ts'
+import { everyReaderOf } from '../../infra/context.ts'
 import { production, skipWithoutPackages, synthesised, type Fields } from './stacks.ts'
 
 const options = { skip: skipWithoutPackages }
@@ -91,7 +92,7 @@ test('each reader finds what it opens, and may do with it what it does', options
     })
   for (const survey of surveys) {
     const at = instanceOf(survey)
-    for (const reader of readersOf(survey)) {
+    for (const reader of everyReaderOf(survey, config)) {
       const { ground, table, opened } = recording(at)
       await sharedReaders(ground, [reader], () => {}, {}, table)
       const account = `account-${survey}-${reader.name}`
@@ -115,7 +116,7 @@ test('what exists and what the programs open are the same names', options, async
   for (const survey of surveys) {
     const at = instanceOf(survey)
     const { ground, table, opened } = recording(at)
-    await sharedReaders(ground, readersOf(survey), () => {}, {}, table)
+    await sharedReaders(ground, everyReaderOf(survey, config), () => {}, {}, table)
     await relayTo(ground, () => {})
     await ledgerReader(ground, table)
     // The bucket announces its objects, the conductor its nights, and replay takes up the dead letters.
@@ -149,7 +150,10 @@ test(
     const { resources } = await synthesised(config)
     const functions = Object.entries(resources['google_cloudfunctions2_function'] ?? {})
     // Every reader of each survey, and the conductor of one.
-    assert.equal(functions.length, surveys.flatMap((survey) => readersOf(survey)).length + 1)
+    assert.equal(
+      functions.length,
+      surveys.flatMap((survey) => everyReaderOf(survey, config)).length + 1,
+    )
     for (const [id, { service_config: service }] of functions) {
       const { environment_variables: told } = service as { environment_variables: Fields }
       assert.equal(told['GOOGLE_CLOUD_PROJECT'], config.project, id)

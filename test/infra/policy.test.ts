@@ -207,3 +207,51 @@ test('what a test instance holds goes with it', options, async () => {
     }
   }
 })
+
+test(
+  'where no filters are wanted nothing of them is there, and all else is as it was',
+  options,
+  async () => {
+    const [without, wanted] = await Promise.all(
+      [false, true].map((filters) => synthesised({ ...production, filters })),
+    )
+    const addresses = (stack: typeof without): string[] =>
+      (stack?.all ?? []).map(({ address }) => address)
+    const more = addresses(wanted).filter((address) => !addresses(without).includes(address))
+    assert.ok(addresses(without).every((address) => addresses(wanted).includes(address)))
+    assert.ok(more.length > 20)
+    // The conductor sends to a topic that is read now.
+    for (const address of more) assert.match(address, /filter|fits|ztf-salt2-by-conductor/, address)
+    assert.ok(more.includes('google_pubsub_subscription.subscription-ztf-alert_data-filter'))
+    assert.ok(more.includes('google_pubsub_subscription.subscription-ztf-salt2-fits'))
+    assert.ok(more.includes('google_cloudfunctions2_function.function-lsst-filter'))
+    assert.ok(!more.includes('google_cloudfunctions2_function.function-lsst-fits'))
+  },
+)
+
+test(
+  'the functions of the filters may publish on no topic of results, and write no table',
+  options,
+  async () => {
+    const { all } = await synthesised(production)
+    const grants = all.filter(({ fields }) =>
+      /account-(ztf|lsst)-(filter|fits)\.email/.test(String(fields['member'])),
+    )
+    const said = grants.map(({ type, fields }) => {
+      const { role, topic, bucket } = fields
+      const thing = /\.([\w-]+)\./.exec(String(topic ?? bucket))?.[1] ?? ''
+      const what = String(role).includes('archivist') ? 'archivist' : String(role)
+      return `${type.replace(/^google_|_iam_member$/g, '')} ${thing} ${what}`
+    })
+    const publishes = (survey: string): string[] => [
+      `pubsub_topic topic-${survey}-dead_letter roles/pubsub.publisher`,
+      `pubsub_topic topic-${survey}-ledger roles/pubsub.publisher`,
+    ]
+    assert.deepEqual([...new Set(said)].toSorted(), [
+      ...publishes('lsst'),
+      ...publishes('ztf'),
+      'storage_bucket bucket-broker_files archivist',
+      'storage_bucket bucket-ztf-alert_avro_bucket roles/storage.objectViewer',
+    ])
+  },
+)

@@ -29,6 +29,7 @@ export const production: InfraConfig = {
   tick: '0 * * * *',
   // One of each kind: Kerberos needs the machine.
   conductor: { ztf: 'machine', lsst: 'function' },
+  filters: true,
   archive: { nearlineAfterDays: 30, archiveAfterDays: 365 },
   subscribers: ['group:brokers@example.org'],
   analysts: ['group:astronomers@example.org'],
