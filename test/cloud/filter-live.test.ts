@@ -78,7 +78,7 @@ test(
       const store = await ground.bucket('alert_avro_bucket')
 
       const onFits = await start(cloud, 'filter', 'add', 'fits', 'salt2_z < 0.1').ended
-      assert.equal(onFits.status, 1)
+      assert.equal(onFits.status, 2)
       assert.match(
         onFits.err,
         /Cannot add filter "fits" .*: the instance was deployed without filters; set "filters = true"/,

@@ -7,7 +7,6 @@ import { occurrenceOf } from '../../core/alert.ts'
 import { crc32c } from '../../core/crc32c.ts'
 import { parseEnvironment } from '../../core/environment.ts'
 import { archiveName, subscriptionName } from '../../core/names.ts'
-import { stagesOf } from '../../core/pipeline.ts'
 import type { Table } from '../../core/ports.ts'
 import { fixPacket } from '../../schemas/fix.ts'
 import type { Truth } from '../../simulator/truth.ts'
@@ -21,6 +20,7 @@ export async function verify(
   env: Record<string, string>,
   night: Night,
   table: Table,
+  stages: readonly string[] = ['archive', 'warehouse', 'exgalac'],
 ): Promise<void> {
   const records = night.truths.filter(({ kind }) => kind !== 'gap')
   const intact = Map.groupBy(
@@ -60,11 +60,9 @@ export async function verify(
         `${String(row['stage'])} ${String(row['kafka_partition'])} ${String(row['kafka_offset'])}`,
       )
     }
-    const poison = records.filter(isCorrupt).flatMap((truth) =>
-      stagesOf('ztf')
-        .filter((stage) => ['archive', 'warehouse', 'exgalac'].includes(stage))
-        .map((stage) => `${stage} ${truth.partition} ${truth.offset}`),
-    )
+    const poison = records
+      .filter(isCorrupt)
+      .flatMap((truth) => stages.map((stage) => `${stage} ${truth.partition} ${truth.offset}`))
     assert.deepEqual(
       [...letters].toSorted(),
       poison.toSorted(),

@@ -11,7 +11,7 @@ import { openDatasets } from '../../cloud/datasets.ts'
 import { openTable } from '../../cloud/table.ts'
 import type { CloseRecord } from '../../conductor/close.ts'
 import { datasetName, functionName, subscriptionName, type Instance } from '../../core/names.ts'
-import { readersOf, stages, type ReaderName } from '../../core/pipeline.ts'
+import type { AnyReader } from '../../core/pipeline.ts'
 import type { Table } from '../../core/ports.ts'
 import { bundleReader } from '../../functions/bundle.ts'
 import {
@@ -23,6 +23,7 @@ import {
   startGcs,
   startPubsub,
 } from '../cloud/emulators.ts'
+import { everyReaderOf } from '../../infra/context.ts'
 import { checkLetters, verify } from '../cloud/truth.ts'
 import { makeNight, repository, runHere, startNightjar, startProgram } from '../night/harness.ts'
 import { apply } from './apply/apply.ts'
@@ -35,6 +36,9 @@ const alerts = Number(process.env['NIGHTJAR_NIGHT_ALERTS'] ?? 200)
 const config = { ...production, project: 'applied', instance: 'rc1' }
 const at: Instance = { survey: 'ztf', project: config.project, instance: config.instance }
 
+/** All that there are: the other survey has no more. */
+const readers = everyReaderOf(at.survey, config)
+
 // Below the repository, since what is not bundled is found in its packages.
 mkdirSync(join(repository, '.nightjar'), { recursive: true })
 const dir = mkdtempSync(join(repository, '.nightjar/applied-'))
@@ -42,8 +46,7 @@ after(() => rmSync(dir, { recursive: true, force: true }))
 
 /** The stack as `make synth` writes it, of bundles as `make bundle` makes them. */
 async function synthesised(): Promise<{ path: string; text: string }> {
-  const readers = new Set(Object.values(stages).map(({ reader }) => reader))
-  for (const reader of readers) await bundleReader(reader, dir)
+  for (const { name } of readers) await bundleReader(name, dir)
   // There is no emulator of machines, so nothing runs their program.
   writeFileSync(join(dir, `nightjar-${'0'.repeat(64)}.tar.gz`), '')
   // Nor is there one of schedules, so nothing calls the conductor.
@@ -127,7 +130,7 @@ test('a night runs through what the stack makes, and is proven complete', { skip
     BIGQUERY_STORAGE_EMULATOR_HOST: bigquery.grpc,
   }
   const ports = new Map<string, number>()
-  for (const { name } of readersOf('ztf')) ports.set(functionName(at, name), await freePort())
+  for (const { name } of readers) ports.set(functionName(at, name), await freePort())
   const functions: ReturnType<typeof startProgram>[] = []
   try {
     const applied = await apply({
@@ -153,13 +156,15 @@ test('a night runs through what the stack makes, and is proven complete', { skip
     const nothing = { cone_search: 0, latest_per_object: 0, light_curve: 0 }
     assert.deepEqual(await askFunctions(stack.text, table), nothing, 'before the first alert')
 
-    for (const { name: reader } of readersOf('ztf')) {
+    for (const { name: reader } of readers) {
       const name = functionName(at, reader)
       const own = environmentOf(stack.text, name)
       functions.push(serve(reader, ports.get(name) ?? 0, { ...own, ...env }))
     }
     for (const served of functions) await served.until(/Serving function/)
 
+    const added = await runHere(['filter', 'add', 'bright', 'magpsf < 19', '--cloud'], { env })
+    assert.equal(added.status, 0, added.err)
     const night = makeNight(join(dir, 'night'), { alerts })
     const words = ['run', '--cloud', '--stages', 'none', '--from', night.from, '--once', '--json']
     const { out, err, status } = await startNightjar(words, { env }).ended
@@ -167,6 +172,8 @@ test('a night runs through what the stack makes, and is proven complete', { skip
     assert.equal(status, 0, `${out}${err.slice(-2000)}${said}`)
     const { nights } = JSON.parse(out) as { nights: CloseRecord[] }
     assert.equal(nights[0]?.state, 'complete')
+    const [bright] = nights[0]?.filters ?? []
+    assert.ok(bright && bright.selected > 0 && bright.selected < bright.asked, 'it was judged by')
 
     const intact = night.truths.filter(({ kind }) => kind !== 'gap' && !kind.startsWith('corrupt:'))
     const objects = new Set(intact.map(({ objectId }) => objectId))
@@ -175,7 +182,7 @@ test('a night runs through what the stack makes, and is proven complete', { skip
     assert.equal(found['cone_search'], candids.size, 'a cone of all sky has every alert')
     assert.equal(found['latest_per_object'], objects.size)
     assert.equal((await announced(pubsub.host, candids.size)).length, candids.size, 'each object')
-    await verify(env, night, table)
+    await verify(env, night, table, ['archive', 'warehouse', 'exgalac', 'filter'])
     await checkLetters(env, night)
     await datasets.close()
   } finally {
@@ -187,7 +194,7 @@ test('a night runs through what the stack makes, and is proven complete', { skip
   }
 })
 
-function serve(reader: ReaderName, port: number, env: Record<string, string>) {
+function serve(reader: AnyReader['name'], port: number, env: Record<string, string>) {
   const framework = join(repository, 'node_modules/.bin/functions-framework')
   const node = join(repository, 'node_modules/.bin/node')
   const words = [framework, `--source=${join(dir, reader)}`, `--target=${reader}`, `--port=${port}`]
