@@ -70,8 +70,8 @@ Commands:
                                         counts at once.
   doctor [options]                      Look at everything that an instance in the cloud needs:
                                         credentials, topics, subscriptions, buckets, notices,
-                                        tables, permissions. Says what to do about each fault;
-                                        changes nothing.
+                                        tables, routines, functions; permissions, settings, regions,
+                                        versions. Says what to do about each fault; changes nothing.
   cost [options]                        Reckon what a night costs in Google Cloud, stage by stage,
                                         by list prices.
 

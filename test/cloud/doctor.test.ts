@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { faultsOfSubscription, type Finding } from '../../cloud/checkup.ts'
+import type { Finding } from '../../cloud/checkup.ts'
+import { faultsOfSubscription } from '../../cloud/checkup/topics.ts'
 import { openTopics } from '../../cloud/topics.ts'
 import { runHere } from '../night/harness.ts'
 import { skipWithoutBigquery, skipWithoutGcs, skipWithoutPubsub } from './emulators.ts'
@@ -15,17 +16,59 @@ test('faultsOfSubscription() tells what would lose alerts from what only costs',
     topic: 'projects/p/topics/t',
     ackDeadlineSeconds: 60,
     expirationPolicy: {},
-    deadLetterPolicy: { deadLetterTopic: 't' },
+    deadLetterPolicy: { deadLetterTopic: 'projects/p/topics/dead', maxDeliveryAttempts: 100 },
     retryPolicy: {},
+    pushConfig: {
+      pushEndpoint: 'https://f.run.app/projects/p/topics/t',
+      oidcToken: { serviceAccountEmail: 'caller@p', audience: 'https://f.run.app' },
+    },
   }
-  assert.deepEqual(faultsOfSubscription(good, 'a', false), [])
-  const states = (found: object): string[] =>
-    faultsOfSubscription({ ...good, ...found }, 'a', false).map(({ state }) => state)
-  assert.deepEqual(states({ filter: 'b' }), ['fault'])
-  assert.deepEqual(states({ topic: '_deleted-topic_' }), ['fault'])
-  assert.deepEqual(states({ expirationPolicy: { ttl: { seconds: '2678400' } } }), ['fault'])
-  assert.deepEqual(states({ ackDeadlineSeconds: 10 }), ['note'])
-  assert.deepEqual(states({ deadLetterPolicy: null, retryPolicy: null }), ['note', 'note'])
+  const wanted = { filter: 'a', deadLetters: 'dead' }
+  assert.deepEqual(faultsOfSubscription(good, wanted, false), [])
+  const rows: [object, 'fault' | 'note', RegExp][] = [
+    [{ filter: 'b' }, 'fault', /its filter is `b` and should be `a`; .*make it anew/],
+    [{ topic: '_deleted-topic_' }, 'fault', /delete it and make it with the stack/],
+    [{ state: 'RESOURCE_ERROR' }, 'fault', /can receive nothing/],
+    [{ expirationPolicy: { ttl: { seconds: '2678400' } } }, 'fault', /31 idle days: .* never/],
+    [{ messageRetentionDuration: { seconds: '86400' } }, 'note', /within 1 days is lost/],
+    [{ ackDeadlineSeconds: 10 }, 'note', /its ack deadline is 10 s/],
+    [{ deadLetterPolicy: null }, 'note', /no dead-letter policy/],
+    [{ deadLetterPolicy: { deadLetterTopic: '_deleted-topic_' } }, 'fault', /set it to dead/],
+    [
+      { deadLetterPolicy: { deadLetterTopic: 'projects/p/topics/x' } },
+      'fault',
+      /topics\/x, .*set dead/,
+    ],
+    [
+      { deadLetterPolicy: { deadLetterTopic: 'projects/p/topics/dead', maxDeliveryAttempts: 5 } },
+      'note',
+      /^5 attempts .*allow 100/,
+    ],
+    [{ retryPolicy: null }, 'note', /no retry policy/],
+    [{ retryPolicy: { maximumBackoff: { seconds: 10 } } }, 'note', /set the maximum back-off/],
+    [
+      { pushConfig: { pushEndpoint: 'http://f/' } },
+      'fault',
+      /pushes to http:\/\/f\/: .*https alone/,
+    ],
+    [{ pushConfig: { pushEndpoint: 'https://f.run.app/' } }, 'fault', /without a token, .*OIDC/],
+    [
+      {
+        pushConfig: {
+          ...good.pushConfig,
+          oidcToken: { serviceAccountEmail: 'caller@p', audience: 'https://old.run.app' },
+        },
+      },
+      'fault',
+      /its token is for https:\/\/old\.run\.app, .* https:\/\/f\.run\.app: set that/,
+    ],
+  ]
+  for (const [found, state, said] of rows) {
+    const [wrong, ...more] = faultsOfSubscription({ ...good, ...found }, wanted, false)
+    assert.equal(wrong?.state, state, JSON.stringify(found))
+    assert.match(wrong.said, said)
+    assert.deepEqual(more, [])
+  }
 })
 
 test('nightjar doctor without a project is one sentence that names it', async () => {

@@ -22,6 +22,8 @@ export interface Service {
   /** The package that has the definition, and its path in it: `google.pubsub.v1.Publisher`. */
   package: string
   path: string
+  /** The file of the definition, if the package has several. */
+  file?: string
   handlers: UntypedServiceImplementation
 }
 
@@ -31,8 +33,8 @@ export async function serve(
   maxMessageBytes: number,
 ): Promise<{ host: string; stop(): void }> {
   const server = new Server({ 'grpc.max_receive_message_length': maxMessageBytes })
-  for (const { package: name, path, handlers } of services) {
-    const file = join(modules, name, 'build/protos/protos.json')
+  for (const { package: name, path, handlers, file: part = 'protos.json' } of services) {
+    const file = join(modules, name, 'build/protos', part)
     const options = { longs: String, enums: Number, defaults: true, oneofs: true }
     let found: unknown = loadPackageDefinition(
       fromJSON(JSON.parse(readFileSync(file, 'utf8')), options),
