@@ -12,6 +12,7 @@ import {
   type Config,
   type Stream,
 } from '../consumer/config.ts'
+import { refusalOf, unreachable } from '../consumer/kafka/refusal.ts'
 import { describeTopic, withAdmin, type TopicReport } from '../consumer/kafka/topics.ts'
 import { NightjarError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
@@ -111,6 +112,20 @@ export async function connect({ stream }: ChosenStream, log: Log) {
   return kafkaClient(stream, log)
 }
 
+/** Ask something by a connection of its own. Throws one sentence where it is refused, or nobody answers. */
+export async function askKafka<T>(
+  chosen: ChosenStream,
+  log: Log,
+  ask: (admin: Parameters<typeof describeTopic>[0]) => Promise<T>,
+): Promise<T> {
+  const kafka = await connect(chosen, log)
+  try {
+    return await withAdmin(kafka, ask)
+  } catch (error) {
+    throw refusalOf(error) ?? unreachable(error, chosen.stream.brokers) ?? error
+  }
+}
+
 /** Ask for one topic by a connection of its own. */
 export async function probeTopic(
   chosen: ChosenStream,
@@ -118,8 +133,7 @@ export async function probeTopic(
   group: string | undefined,
   log: Log,
 ): Promise<TopicReport> {
-  const kafka = await connect(chosen, log)
-  return withAdmin(kafka, (admin) => describeTopic(admin, topic, group))
+  return askKafka(chosen, log, (admin) => describeTopic(admin, topic, group))
 }
 
 /** Whose alerts a verb means. */

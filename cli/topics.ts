@@ -1,14 +1,14 @@
 /** `nightjar topics`: what a Kafka stream has, by exact names and watermarks. */
 import { Command } from 'commander'
 
-import { describeTopic, recordsIn, withAdmin, type TopicReport } from '../consumer/kafka/topics.ts'
+import { describeTopic, recordsIn, type TopicReport } from '../consumer/kafka/topics.ts'
 import { nightOfDate, nightsBetween, type Night } from '../core/night.ts'
 import { homeAt } from '../local/home.ts'
 import { withHome, type HomeOptions } from './embedded.ts'
 import {
+  askKafka,
   chooseStream,
   chooseTopics,
-  connect,
   groupFor,
   surveyOf,
   withStream,
@@ -56,8 +56,7 @@ async function showTopics(world: World, options: TopicsOptions): Promise<void> {
   const nights = named === undefined ? { nights: lastNights(world.now()) } : {}
   const topics = chooseTopics(world, chosen.stream, { ...options, ...nights })
   const home = homeAt(options.home).path
-  const kafka = await connect(chosen, createLog(world))
-  const reports = await withAdmin(kafka, async (admin) => {
+  const reports = await askKafka(chosen, createLog(world), async (admin) => {
     const found: TopicReport[] = []
     for (const topic of topics) {
       found.push(await describeTopic(admin, topic, groupFor(chosen, home, topic)))

@@ -41,5 +41,26 @@ export function refusalOf(error: unknown): NightjarError | undefined {
   return undefined
 }
 
+/** What kafkajs throws where no broker answers: refused, unknown, silent, closed. */
+const unanswered = /^KafkaJSConnection(Closed)?Error$|^KafkaJSRequestTimeoutError$/
+
+/**
+ * The one sentence where no broker of a list answers; undefined where the fault is another. Trying again may
+ * help, so it is a `source_failed`.
+ */
+export function unreachable(error: unknown, brokers: readonly string[]): NightjarError | undefined {
+  for (let at = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+    if (!unanswered.test(at.name)) continue
+    const said = sentenceOf(at).replace(/^Connection error: /, '')
+    return new NightjarError(
+      'source_failed',
+      `Cannot reach Kafka at ${brokers.join(', ')}: ${said}; check that these are its brokers, that it ` +
+        'runs, and that this machine may connect to these ports',
+      { cause: error },
+    )
+  }
+  return undefined
+}
+
 const denied = (sentence: string, cause: unknown): NightjarError =>
   new NightjarError('access_denied', sentence, { cause })

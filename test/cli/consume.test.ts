@@ -5,10 +5,26 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
 import type { TopicReport } from '../../consumer/kafka/topics.ts'
+import { freePort } from '../cloud/emulators.ts'
 import { skipWithoutKafka, startKafka, type Kafka } from '../consumer/kafka/broker.ts'
 import { loadNight } from '../consumer/kafka/night.ts'
 import { makeNight, nightjar, runHere, startNightjar } from '../night/harness.ts'
 import { prepareHome, verifyHome } from '../night/verify.ts'
+
+test('nightjar consume and topics where no broker listens are one sentence that names them', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'nightjar-dead-'))
+  t.after(() => rmSync(home, { recursive: true }))
+  const brokers = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
+  const sentence =
+    /^nightjar: Cannot reach Kafka at (\S+), (\S+): connect ECONNREFUSED \S+; check that these are its brokers, .+[^.]$/m
+  const verbs = [['consume', '--once'], ['topics']].map(async (words) => {
+    const asked = [...words, '--home', home, '--brokers', ...brokers, '--night', '20261121']
+    const { err, status } = await runHere(asked)
+    assert.equal(status, 1, err)
+    assert.deepEqual(sentence.exec(err)?.slice(1, 3), brokers, err)
+  })
+  await Promise.all(verbs)
+})
 
 test('nightjar consume and topics', { skip: skipWithoutKafka }, async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'nightjar-consume-'))
