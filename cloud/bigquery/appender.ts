@@ -98,8 +98,19 @@ export function createAppender(options: AppenderOptions): Batches<EncodedRow> & 
         return storeAlike(rows.slice(half))
       }
       if (kindOfFault(error) !== 'passing') options.onChanged()
-      for (const { reject } of rows) reject(fault('table_failed', error, attempted))
+      const failure = isOfTheSchema(error)
+        ? otherColumns(error)
+        : fault('table_failed', error, attempted)
+      for (const { reject } of rows) reject(failure)
     }
+  }
+
+  function otherColumns(error: unknown): NightjarError {
+    const why =
+      'it lacks columns of these rows; they are added at the next attempt, and where this lasts somebody ' +
+      "else changes the table: compare its schema with the packets'"
+    const sentence = `Cannot ${attempted.deed}: ${why} (${saidBy(error)})`
+    return new NightjarError('table_failed', sentence, { cause: error })
   }
 
   /** Send one request; answers the rows that BigQuery refuses, none of which is stored then. */
