@@ -2,13 +2,11 @@
  * A process that uses a home, for tests that kill it or run beside it. It says what it did in lines,
  * each written before it goes on.
  */
-import { writeSync } from 'node:fs'
-
 import { textMessage, textOf } from '../contract/topic.ts'
+import { say } from '../say.ts'
 import { openHome } from './home.ts'
 
 const [verb, path = '', count = '0', size = '10'] = process.argv.slice(2)
-const say = (line: string): void => void writeSync(1, `${line}\n`)
 const home = await openHome(path)
 const padded = (text: string): string => `${text} `.padEnd(Number(size), '.')
 

@@ -3,10 +3,11 @@
  * that resolved, so that the test knows what was promised. Arguments: the
  * file, how many rows, and a file that is removed after a failure, to have room again.
  */
-import { rmSync, writeSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 
 import { openTable } from '../../local/table.ts'
 import { column } from '../contract/table.ts'
+import { say } from '../say.ts'
 
 const [file = '', rows = '0', ballast] = process.argv.slice(2)
 const shape = {
@@ -25,9 +26,9 @@ async function append(): Promise<void> {
     const text = `${candid} `.repeat(200)
     try {
       await table.append({ shape, values: { candid, text } })
-      writeSync(1, `${candid}\n`)
+      say(`${candid}`)
     } catch (error) {
-      writeSync(1, `${error instanceof Error && 'code' in error ? error.code : ''} ${error}\n`)
+      say(`${error instanceof Error && 'code' in error ? error.code : ''} ${error}`)
       return
     }
   }
@@ -37,6 +38,6 @@ await Promise.all(Array.from({ length: 128 }, append))
 if (ballast !== undefined) {
   rmSync(ballast)
   const again = table.append({ shape, values: { candid: -1 } })
-  writeSync(1, `with room again: ${await again.catch((error: unknown) => error)}\n`)
+  say(`with room again: ${await again.catch((error: unknown) => error)}`)
 }
-await table.close().catch((error: unknown) => writeSync(1, `close ${error}\n`))
+await table.close().catch((error: unknown) => say(`close ${error}`))

@@ -83,7 +83,7 @@ test('--rate holds the intake back', async () => {
   const seconds = (performance.now() - started) / 1000
   assert.equal(status, 0)
   assert.ok((JSON.parse(out) as Summary).seconds >= (records - 20) / 150)
-  assert.ok(seconds < (3 * records) / 150 + 5, `${records} records took ${seconds} s`)
+  assert.ok(seconds < (3 * records) / 150 + 60, `${records} records took ${seconds} s`)
   await verifyHome(home, night)
 })
 
