@@ -1,6 +1,6 @@
 /** The functions of an instance, as Cloud Functions says they are: alive, bounded, of the bundles at hand. */
 import { functionName, type Instance } from '../../core/names.ts'
-import { readersOf } from '../../core/pipeline.ts'
+import { filterReadersOf, readersOf } from '../../core/pipeline.ts'
 import { openRest } from '../rest.ts'
 import { failed, findingOf, stack, type Finding, type Place, type Wrong } from './finding.ts'
 
@@ -62,7 +62,10 @@ export async function* checkFunctions(
     yield failed('functions', error, { project, what, role: 'roles/cloudfunctions.viewer' })
     return
   }
-  for (const { name: reader, stages } of readersOf(at.survey)) {
+  const optional = filterReadersOf(at.survey).filter(({ name }) =>
+    found.has(functionName(at, name)),
+  )
+  for (const { name: reader, stages } of [...readersOf(at.survey), ...optional]) {
     const name = functionName(at, reader)
     const thing = `function ${name}`
     const one = found.get(name)

@@ -9,7 +9,15 @@ import { bundledVersions } from '../../schemas/registry.ts'
 import { callRest } from '../bigquery/rest.ts'
 import type { Datasets } from '../datasets.ts'
 import { kindOfFault } from '../faults.ts'
-import { failed, findingOf, lacking, type Finding, type Place, type Wrong } from './finding.ts'
+import {
+  failed,
+  findingOf,
+  lacking,
+  stack,
+  type Finding,
+  type Place,
+  type Wrong,
+} from './finding.ts'
 
 interface Listed {
   tables?: { tableReference?: { tableId?: string }; type?: string }[]
@@ -174,11 +182,6 @@ async function checkRoutines(at: Instance, call: Call): Promise<Finding> {
   if (missing.length === 0) {
     return { thing, state: 'ok', said: wanted.map(({ name }) => name).join(', ') }
   }
-  // The script makes those that read the view; what they call comes with the stack.
-  const scripted = missing.every(({ body }) => /\balerts\b/.test(body))
-  const words = [at.project, at.survey, ...(at.instance === undefined ? [] : [at.instance])]
-  const script = `run "node infra/routines.ts ${words.join(' ')} | bq query --nouse_legacy_sql" once`
-  const remedy = scripted ? script : `apply the stack of infra/, then ${script}`
   const names = missing.map(({ name }) => name).join(', ')
-  return { thing, state: 'fault', said: `analysts miss ${names}: ${remedy}` }
+  return { thing, state: 'fault', said: `analysts miss ${names}: ${stack}` }
 }

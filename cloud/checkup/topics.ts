@@ -8,7 +8,13 @@ import {
   type Instance,
   type TopicWord,
 } from '../../core/names.ts'
-import { counter, countedTopics, readersOf, topicsOf } from '../../core/pipeline.ts'
+import {
+  counter,
+  countedTopics,
+  filterReadersOf,
+  readersOf,
+  topicsOf,
+} from '../../core/pipeline.ts'
 import { kindOfFault } from '../faults.ts'
 import type { Topics } from '../topics.ts'
 import {
@@ -33,6 +39,11 @@ export async function* checkTopics(
     const wanted = { filter: stageFilter(...stages), deadLetters: topicName(at, 'dead_letter') }
     yield await checkSubscription(topics, at, reads, name, wanted)
   }
+  for (const { name, reads, stages } of filterReadersOf(at.survey)) {
+    if (!(await mayBeThere(topics, subscriptionName(at, reads, name)))) continue
+    const wanted = { filter: stageFilter(...stages), deadLetters: topicName(at, 'dead_letter') }
+    yield await checkSubscription(topics, at, reads, name, wanted)
+  }
   const table = `${at.project}.${datasetName(at)}.${ledgerShape.table}`
   const deadLetters = topicName(at, 'dead_letter')
   yield await checkSubscription(topics, at, 'ledger', 'table', { deadLetters, table })
@@ -41,6 +52,15 @@ export async function* checkTopics(
     const found = await checkSubscription(topics, at, word, counter, { deadLetters, counts: true })
     yield found
   }
+}
+
+/** The readers of named filters are deployed where they are wanted; what cannot be asked is looked at. */
+async function mayBeThere({ pubsub }: Topics, subscription: string): Promise<boolean> {
+  const [there] = await pubsub
+    .subscription(subscription)
+    .exists()
+    .catch(() => [true])
+  return there
 }
 
 async function checkTopic(

@@ -245,7 +245,7 @@ suite('nightjar doctor at a project that is strict about permissions', () => {
       'datasets/ztf_alerts/routines/cone_search',
       null,
       [
-        /^fault routines of ztf_alerts: analysts miss cone_search: run "node infra\/routines\.ts p ztf \| bq query --nouse_legacy_sql" once$/,
+        /^fault routines of ztf_alerts: analysts miss cone_search: make it with the stack of infra\/$/,
       ],
     ],
     [
@@ -341,6 +341,17 @@ suite('nightjar doctor at a project that is strict about permissions', () => {
       for (const [index, pattern] of said.entries()) assert.match(ill[index] ?? '', pattern)
     })
   }
+
+  test('where the reader of named filters is deployed, it is looked at, too', async () => {
+    make()
+    const packets = `projects/p/subscriptions/${subscriptionName(at, 'alert_data', 'packets')}`
+    const filter = `projects/p/subscriptions/${subscriptionName(at, 'alert_data', 'filter')}`
+    double.things.set(filter, { ...double.things.get(packets) })
+    const [fault, ...others] = illOf(await look())
+    assert.match(fault ?? '', /^fault subscription ztf_alert_data-filter: .*filter/)
+    assert.deepEqual(others, [])
+    double.things.delete(filter)
+  })
 
   test('the double refuses what Google refuses to be asked', async () => {
     make()
