@@ -10,6 +10,9 @@
  * night, which spreads a night over as many ranges as there are letters.
  */
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 
 import type { FileMetadata } from '@google-cloud/storage'
 
@@ -30,6 +33,11 @@ export interface StoreOptions {
 
 const mark = 'nightjar-write'
 const listedAtOnce = 1000
+/**
+ * The SDK and its request library each pipe an answer's body, with all that belongs to it: for one above 64 kB
+ * that is more than the ten from which on Node.js warns of a leak. They go with the body.
+ */
+const listenersOfBody = 32
 /** How often an object may come or go under our hands before that is an error. */
 const mostRounds = 10
 
@@ -111,7 +119,11 @@ export async function openStore(
   function bytesOf(objectName: string): Promise<Buffer | null> {
     const options = { validation: false, decompress: false } as const
     return attempt(`read "${objectName}" from`, 'roles/storage.objectViewer', () =>
-      orNull(async () => (await bucket.file(objectName).download(options))[0]),
+      orNull(() => {
+        const stream = bucket.file(objectName).createReadStream(options)
+        stream.on('response', (body: Readable) => setMaxListeners(listenersOfBody, body))
+        return buffer(stream)
+      }),
     )
   }
 

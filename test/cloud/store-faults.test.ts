@@ -49,6 +49,22 @@ suite(
       assert.match(between.seen[0] ?? '', /ifGenerationMatch=0/)
     })
 
+    test('read() of a large object has Node.js warn of no leak', async () => {
+      const warnings: string[] = []
+      const onWarning = ({ message }: Error): void => void warnings.push(message)
+      process.on('warning', onWarning)
+      try {
+        await store.create('large', Buffer.alloc(1_000_000, 'x'))
+        const found = await Promise.all(Array.from({ length: 8 }, () => store.read('large')))
+        assert.ok(found.every((read) => read?.data.length === 1_000_000))
+        // A warning is told one turn later.
+        await new Promise((resolve) => setImmediate(resolve))
+      } finally {
+        process.removeListener('warning', onWarning)
+      }
+      assert.deepEqual(warnings, [])
+    })
+
     test('create() knows its own write whose answer was lost', async () => {
       fail(1, 'lost')
       const { created, object } = await store.create('lost', bytes('ours'), { by: 'us' })
