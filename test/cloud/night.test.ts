@@ -20,7 +20,7 @@ import { makeNight, repository, startNightjar, startProgram } from '../night/har
 import { skipWithoutBigquery, skipWithoutGcs, skipWithoutPubsub } from './emulators.ts'
 import { startInstance, type Emulated } from './instance.ts'
 import { createRising } from './rising.ts'
-import { checkLetters, verify } from './truth.ts'
+import { checkLetters, outcomesOf, verify } from './truth.ts'
 
 const skip = skipWithoutPubsub || skipWithoutGcs || skipWithoutBigquery
 const alerts = Number(process.env['NIGHTJAR_NIGHT_ALERTS'] ?? 400)
@@ -69,7 +69,7 @@ const summaryOf = (out: string): Summary => JSON.parse(out) as Summary
 test(
   'a night with two kill -9 on its way goes on where it stood and is proven complete',
   { skip },
-  async () => {
+  async (t) => {
     const night = makeNight(join(dir, 'kills'), { alerts })
     const file = join(dir, 'kills.duckdb')
     const cloud = await startInstance(at, roomy)
@@ -100,7 +100,9 @@ test(
       const { out, err, status } = await start(cloud, file, ...words, '--once', '--json').ended
       assert.equal(status, 0, `${out}${err.slice(-2000)}`)
       assert.equal(summaryOf(out).nights[0]?.state, 'complete')
-      await verify(cloud.env, night, await openTable({ file, dataset: datasetName(at) }))
+      const table = await openTable({ file, dataset: datasetName(at) })
+      t.diagnostic(await outcomesOf(table))
+      await verify(cloud.env, night, table)
       await checkLetters(cloud.env, night)
     } finally {
       running.child.kill('SIGKILL')

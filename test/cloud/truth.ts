@@ -12,6 +12,9 @@ import { fixPacket } from '../../schemas/fix.ts'
 import type { Truth } from '../../simulator/truth.ts'
 import type { Night } from '../night/harness.ts'
 
+/** For how long a letter may be waited for. */
+const silenceMs = 60_000
+
 const isCorrupt = ({ kind }: Truth): boolean => kind.startsWith('corrupt:')
 const idOf = ({ objectId, candid }: Truth): string => `${objectId} ${candid}`
 
@@ -74,6 +77,17 @@ export async function verify(
   }
 }
 
+/** What the stages said that they did, as a line: `archive stored 20000, duplicate 1600; …`. */
+export async function outcomesOf(table: Table): Promise<string> {
+  const said = new Map<string, string[]>()
+  const counts = `SELECT stage, outcome, count(*) AS n FROM ledger GROUP BY ALL ORDER BY ALL`
+  for await (const { stage, outcome, n } of table.query(counts)) {
+    const words = said.get(String(stage)) ?? []
+    said.set(String(stage), [...words, `${String(outcome)} ${String(n)}`])
+  }
+  return [...said].map(([stage, words]) => `${stage} ${words.join(', ')}`).join('; ')
+}
+
 /** The dead letters themselves, whole. */
 export async function checkLetters(env: Record<string, string>, night: Night): Promise<void> {
   const { at, emulators } = parseEnvironment(env)
@@ -85,7 +99,7 @@ export async function checkLetters(env: Record<string, string>, night: Night): P
   )
   const seen = new Set<string>()
   await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`${seen.size} of ${byOffset.size}`)), 20_000)
+    const timer = setTimeout(() => reject(new Error(`${seen.size} of ${byOffset.size}`)), silenceMs)
     subscription.on('message', (message) => {
       const { partition, offset } = occurrenceOf(message.attributes)
       const truth = byOffset.get(`${partition} ${offset}`)
@@ -95,6 +109,7 @@ export async function checkLetters(env: Record<string, string>, night: Night): P
       if (Buffer.compare(message.data, night.bytesOf(truth)) !== 0) {
         return reject(new Error(`the letter of ${partition} ${offset} has other bytes`))
       }
+      timer.refresh()
       seen.add(`${partition} ${offset}`)
       if (seen.size < byOffset.size) return
       clearTimeout(timer)
