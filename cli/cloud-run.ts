@@ -23,6 +23,7 @@ import type { Table } from '../core/ports.ts'
 import { startReaders, type Reader, type Running } from '../local/broker.ts'
 import { auditOf, formatAudit } from './audit.ts'
 import { environmentOf, openCloud, type CloudOptions } from './cloud.ts'
+import { endInTime } from './ending.ts'
 import { createLog } from './log.ts'
 import { noMetrics, serveMetrics } from './metrics.ts'
 import { aborted, type Session, type SessionOptions, type Taken } from './session.ts'
@@ -46,10 +47,19 @@ const defaultPatienceMs = 180_000
  * the ledger accounts for every record at every stage. A backlog would be no proof: Google's comes
  * minutes late.
  */
-export async function runCloudSession(
+export function runCloudSession(
   world: World,
   options: SessionOptions & CloudOptions,
   takeIn: (session: Session) => Promise<Taken>,
+): Promise<void> {
+  return endInTime(world.signal, (alive) => standInCloud(world, options, takeIn, alive))
+}
+
+async function standInCloud(
+  world: World,
+  options: SessionOptions & CloudOptions,
+  takeIn: (session: Session) => Promise<Taken>,
+  alive: () => void,
 ): Promise<void> {
   const plain = createLog(world)
   const metrics = options.metrics ? await serveMetrics(options.metrics, plain) : noMetrics
@@ -70,7 +80,7 @@ export async function runCloudSession(
     const readers = await sharedReaders(ground, wanted, log, world.env, table)
     // In the cloud a BigQuery subscription lands the ledger; an emulator has no such thing.
     if (emulated && table !== undefined) readers.push(await ledgerReader(ground, table))
-    const activity = watchActivity(readers)
+    const activity = watchActivity(readers, alive)
     running = startReaders(activity.readers, log)
     const { project, survey } = environment.at
     log('broker_started', { home: `project ${project}`, survey, stages: names })
@@ -94,6 +104,7 @@ export async function runCloudSession(
     }
   } finally {
     await running?.close()
+    alive()
     await ground.close()
     await metrics.close()
   }
@@ -137,8 +148,11 @@ async function filterReaders(ground: CloudGround): Promise<FilterReader[]> {
   return found
 }
 
-/** Readers that tell when none of them has anything to do. */
-function watchActivity(readers: readonly Reader[]): {
+/** Readers that tell when they have done something, and when none of them has anything to do. */
+function watchActivity(
+  readers: readonly Reader[],
+  onDone: () => void,
+): {
   readers: Reader[]
   quiet(ms: number, signal: AbortSignal): Promise<void>
 } {
@@ -150,7 +164,8 @@ function watchActivity(readers: readonly Reader[]): {
       async onDelivery(delivery) {
         underWay++
         try {
-          return await reader.onDelivery(delivery)
+          await reader.onDelivery(delivery)
+          onDone()
         } finally {
           underWay--
           last = performance.now()

@@ -136,6 +136,9 @@ function terminalOf(stream: NodeJS.WriteStream): NonNullable<World['terminal']> 
   }
 }
 
+/** After the end of a command that was asked to end; what it has to say is said by then. */
+const leftOverMs = 2000
+
 /** The real world of a process: the first Ctrl-C asks for an orderly end, the second one ends. */
 function realWorld(): World {
   const stop = new AbortController()
@@ -167,6 +170,9 @@ function realWorld(): World {
 }
 
 if (import.meta.main) {
-  process.exitCode = await runCommandLine(realWorld(), process.argv.slice(2))
+  const world = realWorld()
+  process.exitCode = await runCommandLine(world, process.argv.slice(2))
   process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM')
+  // Who was asked to end waits for nothing that is left over, such as a request to a service that is gone.
+  if (world.signal.aborted) setTimeout(() => process.exit(), leftOverMs).unref()
 }
