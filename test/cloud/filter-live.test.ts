@@ -7,11 +7,9 @@ import { after, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { withPublisher } from '../../cloud/filter-topics.ts'
-import { openCloudGround } from '../../cloud/ground.ts'
 import { openReader } from '../../cloud/reader.ts'
 import { openTopics } from '../../cloud/topics.ts'
 import type { CloseRecord } from '../../conductor/close.ts'
-import { parseEnvironment } from '../../core/environment.ts'
 import { subscriptionName, topicName } from '../../core/names.ts'
 import { makeNight, repository, runHere, startProgram } from '../night/harness.ts'
 import { skipWithoutBigquery, skipWithoutGcs, skipWithoutPubsub } from './emulators.ts'
@@ -55,10 +53,9 @@ test(
 
     const cloud = await startInstance(at, { filters: true })
     const topics = await openTopics({ project: at.project, emulator: cloud.pubsub.host })
-    const ground = openCloudGround(parseEnvironment(cloud.env))
     // As if the deployment had the one reader alone.
     await topics.pubsub.subscription(subscriptionName(at, 'salt2', 'fits')).delete()
-    const sky = createRising(night)
+    const sky = await createRising(night, at, cloud.pubsub.host)
     const sound = { status: 0, signal: null }
     const listening = new AbortController()
     const running = start(cloud, 'run', '--from', night.from)
@@ -75,8 +72,6 @@ test(
         )
         return found
       }
-      const store = await ground.bucket('alert_avro_bucket')
-
       const onFits = await start(cloud, 'filter', 'add', 'fits', 'salt2_z < 0.1').ended
       assert.equal(onFits.status, 2)
       assert.match(
@@ -90,7 +85,8 @@ test(
       assert.equal(out, 'first, version 1, publishes on ztf_filter_first-rc1\n')
       assert.match(err, /roles\/nightjar_subscriber_rc1/)
       const first = await listen('first')
-      await sky.archived(sky.next(Math.floor(night.truths.length / 2)), store)
+      sky.next(Math.floor(night.truths.length / 2))
+      await sky.takenBut(0)
 
       const again = await start(cloud, 'filter', 'add', 'second', selectors.second).ended
       assert.equal(again.status, 0, again.err)
@@ -98,7 +94,8 @@ test(
       // Whatever comes from now on is judged by both.
       await pause(5500)
       const rest = sky.next(night.truths.length)
-      await sky.archived(rest, store)
+      await sky.takenBut(0)
+      await sky.close()
       running.child.kill('SIGTERM')
       assert.equal((await running.ended).status, 0)
 
@@ -140,7 +137,6 @@ test(
     } finally {
       listening.abort()
       running.child.kill('SIGKILL')
-      await ground.close()
       await topics.close()
       await cloud.kill()
     }

@@ -23,7 +23,7 @@ import { createRising } from './rising.ts'
 import { checkLetters, outcomesOf, verify } from './truth.ts'
 
 const skip = skipWithoutPubsub || skipWithoutGcs || skipWithoutBigquery
-const alerts = Number(process.env['NIGHTJAR_NIGHT_ALERTS'] ?? 400)
+const alerts = Number(process.env['NIGHTJAR_NIGHT_ALERTS'] ?? 2000)
 /** A large night gets the stack's own deadline, and room for what is not acked yet. */
 const roomy = alerts > 2000 ? { ackDeadlineSeconds: 60, pubsubMb: 2048 } : {}
 /** Records that come at once, and those still under way when the next ones come: together what a reader holds. */
@@ -80,8 +80,10 @@ test(
     try {
       const kills = [0.2, 0.5].map((share) => share * alerts)
       let come = 0
-      for (let count = sky.next(portionSize); count > 0; count = sky.next(portionSize)) {
-        come += count
+      for (;;) {
+        const { length } = sky.next(portionSize)
+        if (length === 0) break
+        come += length
         if (come >= (kills[0] ?? Infinity)) {
           kills.shift()
           // In the midst of it: the folder is looked at each second.
@@ -114,7 +116,7 @@ test(
   'a Pub/Sub that dies half-way and forgets everything costs a replay of what is missing, and no alert',
   { skip },
   async () => {
-    const most = Math.min(alerts, 1000)
+    const most = Math.min(alerts, alerts > 2000 ? 1000 : 400)
     const night = makeNight(join(dir, 'forgets'), { alerts: most, seed: 'forgets' })
     const file = join(dir, 'forgets.duckdb')
     const cloud = await startInstance(at)

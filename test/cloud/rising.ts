@@ -12,11 +12,12 @@ import { dirname, join } from 'node:path'
 import { openTopics } from '../../cloud/topics.ts'
 import { topicName, type Instance } from '../../core/names.ts'
 import { stages, stagesOf, type Stage } from '../../core/pipeline.ts'
+import type { Truth } from '../../simulator/truth.ts'
 import type { Night } from '../night/harness.ts'
 
 export interface Rising {
-  /** Let the next records come; answers how many there are, 0 at the end. */
-  next(count: number): number
+  /** Let the next records come; answers them, none at the end. */
+  next(count: number): Truth[]
   /** Resolves when at most so many of those that have come are still to be accounted for. */
   takenBut(most: number): Promise<void>
   close(): Promise<void>
@@ -62,7 +63,7 @@ export async function createRising(
         const file = night.nameOf(truth)
         renameSync(join(reserve, file), join(night.from, file))
       }
-      return portion.length
+      return portion
     },
     async takenBut(most) {
       while (awaited.size > most * takers.length) {
