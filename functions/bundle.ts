@@ -1,7 +1,8 @@
 /**
- * One bundle a reader, and one of the night conductor, as Cloud Functions takes it: `dist/functions/{reader}/` to look at and to run, and
- * `dist/functions/{reader}-{hash}.zip` to deploy. The name holds the hash of the content and the same
- * sources give the same bytes, so a deployment changes when the code does and never else.
+ * One bundle a reader, and one of the night conductor, as Cloud Functions takes it:
+ * `dist/functions/{reader}/` to look at and to run, and `dist/functions/{reader}-{hash}.zip` to deploy. The
+ * name holds the hash of the content and the same sources give the same bytes, so a deployment changes when
+ * the code does and never else.
  *
  *     node functions/bundle.ts [reader | conductor …]
  */

@@ -32,8 +32,8 @@ export interface Served {
 const mostRemembered = 10_000
 
 /**
- * Serve the stages of a reader. Any number of events may be under way at once: they share the ground and nothing else,
- * and their publishes share requests.
+ * Serve the stages of a reader. Any number of events may be under way at once: they share the ground and
+ * nothing else, and their publishes share requests.
  */
 export function serveReader(
   { name, stages }: Pick<AnyReader, 'name' | 'stages'>,

@@ -1,7 +1,7 @@
 /**
- * The two machines of a survey, or the consumer's alone where a function conducts. Each is pinned to its files: to the generation of each object in the broker
- * files and to its SHA-256, which `boot.sh` asks for at every start. So what runs is what was deployed;
- * putting something else under a name changes nothing.
+ * The two machines of a survey, or the consumer's alone where a function conducts. Each is pinned to its
+ * files: to the generation of each object in the broker files and to its SHA-256, which `boot.sh` asks for
+ * at every start. So what runs is what was deployed; putting something else under a name changes nothing.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
