@@ -79,6 +79,8 @@ export interface NightRecord {
   late: boolean
   replayedAt: number | null
   auditedAt: number | null
+  /** How many the last audit missed, and since when it is so many. */
+  owed: { missing: number; since: number } | null
   closed: { at: number; state: 'complete' | 'incomplete'; digest: string; ends: Ends[] } | null
   /** Alarms that were raised since the night was (re)opened, so that each is raised once. */
   alarms: string[]
@@ -110,6 +112,7 @@ export function newNightRecord(
     late: false,
     replayedAt: null,
     auditedAt: null,
+    owed: null,
     closed: null,
     alarms: [],
     pending: [],

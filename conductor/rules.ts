@@ -14,7 +14,7 @@ export interface NightRules {
   drainLimit: number
   /** How long the stages and the ledger may take. */
   auditLimit: number
-  /** How long the ledger is given to arrive before something counts as missing. */
+  /** How long what is missing must stand still before it is sent again. */
   settle: number
   /** How often an incomplete night is audited again. */
   reauditEvery: number

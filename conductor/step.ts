@@ -213,7 +213,8 @@ function fromAuditing(
 ): Step {
   const { topic, audit } = seen
   if (isInterrupted(before, record)) return again(record, now, rules)
-  const audited = audit === undefined ? record : { ...record, auditedAt: now }
+  const audited =
+    audit === undefined ? record : { ...record, auditedAt: now, owed: owedBy(audit, record, now) }
   // Without Kafka's word of this moment an audit does not cover what came since the last one.
   const proven = topic !== undefined && audit !== undefined && proves(audit, record, topic.ends)
   if (proven) return close(audited, 'complete', now, audit)
@@ -228,12 +229,21 @@ function fromAuditing(
     )
     return close(told.record, 'incomplete', now, audit, told.actions)
   }
-  const settled = now - record.since >= rules.settle
+  // While it gets less, the stages are only behind: to send that again would make them more so.
+  const settled = now - Math.max(record.since, audited.owed?.since ?? now) >= rules.settle
   if (audit !== undefined && audit.missing > 0 && settled && record.replayedAt === null) {
     const replayed = { ...audited, replayedAt: now }
     return { record: replayed, actions: [{ do: 'replay_missing' }], why }
   }
   return revive(audited, seen, now, why)
+}
+
+function owedBy(
+  { missing }: AuditSummary,
+  { owed }: NightRecord,
+  now: number,
+): NightRecord['owed'] {
+  return owed?.missing === missing ? owed : { missing, since: now }
 }
 
 function fromEnd(record: NightRecord, seen: Observations, now: number, rules: NightRules): Step {
@@ -277,7 +287,14 @@ function open(
   rules: NightRules,
 ): Step {
   const deadline = Math.max(now, record.dawn) + rules.runLimit
-  const fresh = { ...record, replayedAt: null, auditedAt: null, alarms: [], stableSince: now }
+  const fresh = {
+    ...record,
+    replayedAt: null,
+    auditedAt: null,
+    owed: null,
+    alarms: [],
+    stableSince: now,
+  }
   return go(fresh, to, now, why, deadline, [{ do: 'attach_stages' }, { do: 'start_consumer' }])
 }
 

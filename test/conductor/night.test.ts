@@ -115,6 +115,29 @@ test('what a stage swallowed is replayed once, and the night is complete', async
   assert.equal(world.acts.filter((act) => act === 'replay_missing').length, 1)
 })
 
+test('stages that are only behind are sent nothing again, however long they take', async () => {
+  const world = createWorld(dusk - 4 * hour)
+  const replays = (): number => world.acts.filter((act) => act.includes('replay_missing')).length
+  await pass(world, dusk + hour)
+  produce(world, 12)
+  await pass(world, dusk + 2 * hour)
+  world.dead.add('exgalac')
+  produce(world, 12)
+  // It comes back slowly: an alert of either partition in each quarter of an hour.
+  let at = 6
+  const slowly = (): void => {
+    const done = world.processed.get('exgalac') ?? []
+    for (const partition of [0, 1]) (done[partition] ??= [])[at] = true
+    at++
+  }
+  while ((await stateIn(world)) !== 'auditing') await pass(world, world.now + quarter)
+  await pass(world, world.now + 5 * quarter, slowly)
+  assert.equal(await stateIn(world), 'auditing')
+  await pass(world, world.now + quarter, slowly)
+  assert.equal(await stateIn(world), 'complete')
+  assert.equal(replays(), 0)
+})
+
 test('a stage that is dead all night ends it as incomplete with an alarm, and completes it when it is back', async () => {
   const world = createWorld(dusk - hour)
   world.dead.add('exgalac')
